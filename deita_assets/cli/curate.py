@@ -1,0 +1,188 @@
+"""`deita-assets curate`: from what stands in landing to published subsets.
+
+What belongs here: the command, its order of work and its summary. What does not: the assets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from deita_assets.cli.session import Session, with_session
+from deita_assets.core.names import validate_budget
+from deita_assets.errors import NotFoundError, UsageError
+from deita_assets.settings import ALL
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one `curate` is to bring up to date."""
+
+    kind: str
+    scopes: tuple[str, ...]
+    sources: tuple[str, ...]
+    budgets: tuple[int, ...]
+
+
+@click.command("curate")
+@click.option("--source", "sources", multiple=True, help="Select within this source; may be given again.")
+@click.option(
+    "--mixture", "mixtures", multiple=True, help="Select from the union of a mixture [default: all]."
+)
+@click.option("--budget", "budgets", multiple=True, type=str, help="Rows wanted; may be given again.")
+@click.option(
+    "--threshold", type=float, help="Trial: another similarity threshold; moves no current selection."
+)
+@click.option("--dry-run", is_flag=True, help="Show what is stale and would run.")
+@with_session
+def command(
+    session: Session,
+    sources: tuple[str, ...],
+    mixtures: tuple[str, ...],
+    budgets: tuple[str, ...],
+    threshold: float | None,
+    dry_run: bool,
+) -> None:
+    """Score, embed and select; what is current is skipped, what was cut off is taken up."""
+    plan = make_plan(session, sources, mixtures, budgets)
+    if threshold is not None and not -1 < threshold <= 1:
+        raise UsageError(f"--threshold {threshold}: expected a cosine similarity above -1 and up to 1.")
+    if dry_run:
+        _dry_run(session, plan)
+        return
+    run_plan(session, plan, threshold)
+    document = summary(session, plan) if threshold is None else _trials(session, plan, threshold)
+    session.emit(document)
+
+
+def make_plan(
+    session: Session, sources: tuple[str, ...], mixtures: tuple[str, ...], budgets: tuple[str, ...]
+) -> Plan:
+    """Scopes, their sources, and budgets out of the options and settings.
+
+    Raises:
+        UsageError: both kinds of scope, or no budget anywhere.
+        NotFoundError: an unknown source, or no source at all.
+    """
+    if sources and mixtures:
+        raise UsageError("--source and --mixture together.", cure="Select within sources, or from a mixture.")
+    from deita_assets.engines.landing import source_names
+
+    known = sorted({*session.known_sources(), *source_names(session.home)})
+    if not known:
+        raise NotFoundError(
+            f"{session.home.root} has no source yet.", cure="Run `deita-assets add SOURCE PATH`."
+        )
+    if sources:
+        unknown = sorted(set(sources) - set(known))
+        if unknown:
+            raise NotFoundError(f"no source {', '.join(unknown)}.", cure=f"Known: {', '.join(known)}.")
+        kind, scopes, needed = "source", sources, sources
+    else:
+        kind, scopes = "mixture", mixtures or (ALL,)
+        needed = tuple(
+            dict.fromkeys(s for name in scopes for s in session.settings.mixture_sources(name, known))
+        )
+    wanted = {int(validate_budget(text)) for text in budgets}
+    if not wanted:
+        wanted = {b for scope in scopes for b in session.settings.wanted_budgets(kind, scope)}
+    if not wanted:
+        raise UsageError("no budget.", cure="Give --budget N, or set `budgets = [N]` in deita.toml.")
+    return Plan(kind, tuple(dict.fromkeys(scopes)), tuple(dict.fromkeys(needed)), tuple(sorted(wanted)))
+
+
+def run_plan(session: Session, plan: Plan, threshold: float | None = None) -> None:
+    """Run everything of a plan that is stale, in journey order."""
+    from deita_assets.defs.automation.staleness import SOURCE_ASSETS
+
+    curation = session.curation
+    curation.register("source", plan.sources)
+    if plan.kind == "mixture":
+        curation.register("mixture", plan.scopes)
+    if threshold is None:
+        curation.register("budget", [str(budget) for budget in plan.budgets])
+    wanted = SOURCE_ASSETS if plan.kind == "source" and threshold is None else SOURCE_ASSETS[:-1]
+    for source in plan.sources:
+        curation.source(source, wanted)
+    if threshold is None:
+        for scope in plan.scopes:
+            if plan.kind == "mixture":
+                curation.pooled(scope)
+            for budget in plan.budgets:
+                curation.subset(plan.kind, scope, budget)
+        curation.serving()
+
+
+def summary(session: Session, plan: Plan) -> dict[str, Any]:
+    """What the selections of a plan are now; printed and returned."""
+    from deita_assets.cli.session import dictionaries
+    from deita_assets.stores.serving import open_serving
+
+    with open_serving(session.home) as con:
+        rows = dictionaries(
+            con,
+            "select scope_kind, scope, budget, n_rows, selection_version, ledger_id, directory from selections "
+            "where is_head and scope_kind = ? and list_contains(?, scope) and list_contains(?, budget) "
+            "order by scope, budget",
+            [plan.kind, list(plan.scopes), list(plan.budgets)],
+        )
+    session.out.print("")
+    session.table(
+        "", ["scope", "budget", "rows", "version", "folder"],
+        [[r["scope"], r["budget"], r["n_rows"], r["selection_version"], r["directory"]] for r in rows],
+    )  # fmt: skip
+    for row in rows:
+        if row["n_rows"] < row["budget"]:
+            session.err.print(
+                f"warning: {row['scope']}: {row['n_rows']:,} rows, not {row['budget']:,}: no more are distinct enough."
+            )
+    return {"selections": rows}
+
+
+def _trials(session: Session, plan: Plan, threshold: float) -> dict[str, Any]:
+    trials = []
+    for scope in plan.scopes:
+        shown = session.curation.trial(
+            plan.kind, scope, {"threshold": threshold, "trial_budgets": list(plan.budgets)}
+        )
+        versions = {budget: shown[f"trial_{budget}"] for budget in plan.budgets}
+        trials.append(
+            {"scope": scope, "ledger_id": shown["ledger_id"], "kept": shown["kept"], "versions": versions}
+        )
+        session.out.print(
+            f"trial of {scope} at threshold {threshold}: ledger {shown['ledger_id']}, {shown['kept']:,} kept of "
+            f"{shown['visited']:,} visited; no current selection moved."
+        )
+        for budget, version in versions.items():
+            session.out.print(f"  budget {budget:,}: version {version}")
+    session.curation.serving()
+    return {"trials": trials}
+
+
+def _dry_run(session: Session, plan: Plan) -> None:
+    from deita_assets.defs.automation.staleness import SOURCE_ASSETS
+    from deita_assets.partitions import subset_key
+
+    stale = session.curation.stale
+    wanted = SOURCE_ASSETS if plan.kind == "source" else SOURCE_ASSETS[:-1]
+    would: dict[str, list[str]] = {
+        source: stale.stale_source_assets(source, wanted) for source in plan.sources
+    }
+    below = any(would.values())
+    for scope in plan.scopes:
+        pooled = plan.kind == "mixture" and (below or stale.is_stale("pooled_ledger", scope))
+        if pooled:
+            would.setdefault(scope, []).append("pooled_ledger")
+        asset = "selected_subset" if plan.kind == "source" else "pooled_subset"
+        above = pooled or "selection_ledger" in would.get(scope, [])
+        for budget in plan.budgets:
+            key = str(subset_key(plan.kind, scope, budget))
+            if above or stale.is_stale(asset, key):
+                would.setdefault(key, []).append(asset)
+    would = {partition: assets for partition, assets in would.items() if assets}
+    for partition, assets in would.items():
+        session.out.print(f"  {partition}: {' -> '.join(assets)}", markup=False)
+    session.out.print("Nothing was run." if would else "Everything is current.")
+    session.emit({"stale": would})

@@ -1,0 +1,54 @@
+"""`deita-assets dev`: the Dagster UI and daemon of this home, on loopback.
+
+What belongs here: starting them. What does not: the graph.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from deita_assets.cli.session import Session, with_session
+
+_WORKSPACE = """\
+load_from:
+  - python_module:
+      module_name: deita_assets.definitions
+      location_name: deita_assets
+"""
+
+
+@click.command("dev")
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+@with_session
+def command(session: Session, port: int) -> int:
+    """Serve the UI at http://127.0.0.1:PORT until interrupted. It has no login: loopback only."""
+    from deita_assets.stores.warehouse import Warehouse
+
+    curation = session.curation
+    Warehouse(session.home).migrate()
+    curation.register("mixture", session.settings.mixture_names)
+    curation.register("budget", [str(budget) for budget in session.settings.budgets])
+    session.out.print(
+        f"Dagster UI of {session.home.root} at http://127.0.0.1:{port} (Ctrl-C ends it)", markup=False
+    )
+    environment = {
+        **os.environ,
+        "DEITA_HOME": str(session.home.root),
+        "DAGSTER_HOME": str(session.home.dagster),
+    }
+    with tempfile.TemporaryDirectory(prefix="deita-dev-") as folder:
+        workspace = Path(folder) / "workspace.yaml"
+        workspace.write_text(_WORKSPACE, encoding="utf-8")
+        arguments = ["-m", "dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
+        server = subprocess.Popen([sys.executable, *arguments], env=environment)
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            server.terminate()
+            return server.wait(timeout=30)

@@ -1,0 +1,46 @@
+"""`deita-assets quarantine`: what could not be read, and why.
+
+What belongs here: the command. What does not: the reasons themselves (core.reasons).
+"""
+
+from __future__ import annotations
+
+import click
+
+from deita_assets.cli.session import Session, dictionaries, one_line, with_session
+from deita_assets.stores.serving import open_serving
+
+
+@click.command("quarantine")
+@click.option("--source", help="Only this source.")
+@click.option("--reasons", is_flag=True, help="List every reason code with its meaning and cure.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@with_session
+def command(session: Session, source: str | None, reasons: bool, limit: int) -> None:
+    """Rows in quarantine with file, line, reason and detail."""
+    if reasons:
+        _reasons(session)
+        return
+    with open_serving(session.home) as con:
+        rows = dictionaries(
+            con,
+            "select source, file, line, reason, detail, raw_prefix from quarantine where (? is null or source = ?) "
+            "order by source, file, line limit ?",
+            [source, source, limit],
+        )
+    session.table(
+        "", ["source", "file", "line", "reason", "detail"],
+        [[r["source"], r["file"], r["line"], r["reason"], one_line(r["detail"], 70)] for r in rows],
+    )  # fmt: skip
+    session.emit(rows)
+
+
+def _reasons(session: Session) -> None:
+    from deita_assets.core.reasons import REASONS
+
+    session.table(
+        "",
+        ["reason", "meaning", "cure"],
+        [[code, reason.description, reason.cure] for code, reason in REASONS.items()],
+    )
+    session.emit([{"reason": code, "meaning": r.description, "cure": r.cure} for code, r in REASONS.items()])

@@ -1,0 +1,146 @@
+"""What every command shares: home, output, and the Dagster side when it is needed.
+
+What belongs here: opening things late and printing things once. What does not: any command's own text.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from deita_assets.stores.home import Home
+
+if TYPE_CHECKING:
+    import duckdb
+    from dagster import DagsterInstance
+
+    from deita_assets.defs.automation.curation import Curation, Ran
+    from deita_assets.defs.platform import Platform
+    from deita_assets.settings import DeitaSettings
+
+
+class Session:
+    """One command's home and output; Dagster, DuckDB and settings open on first use."""
+
+    def __init__(self, home: str | None, as_json: bool) -> None:
+        self.home = Home.at(home)
+        self.as_json = as_json
+        self.out = Console(highlight=False, soft_wrap=True, quiet=as_json)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    @cached_property
+    def settings(self) -> DeitaSettings:
+        """Settings of this home."""
+        from deita_assets.settings import load_settings
+
+        return load_settings(self.home)
+
+    @cached_property
+    def instance(self) -> DagsterInstance:
+        """The Dagster instance of this home, with the runs of dead processes cleared."""
+        from deita_assets.defs.instance import clear_dead_runs, open_instance
+
+        instance = open_instance(self.home)
+        for run_id in clear_dead_runs(instance):
+            self.err.print(
+                f"run {run_id[:8]} was cut off; its process is gone. It is marked as failed, work resumes."
+            )
+        return instance
+
+    @cached_property
+    def platform(self) -> Platform:
+        """The resource that assets use."""
+        from deita_assets.defs.platform import Platform
+
+        return Platform(home_path=str(self.home.root))
+
+    @cached_property
+    def curation(self) -> Curation:
+        """Runs of this command."""
+        warnings.filterwarnings("ignore", module="dagster")  # preview notices about Dagster's own internals
+        from deita_assets.definitions import build_defs
+        from deita_assets.defs.automation.curation import Curation
+
+        instance = self.instance
+        definitions = build_defs(home_path=str(self.home.root))
+        return Curation(definitions, instance, self.platform, self._show_run, self._show_start)
+
+    def known_sources(self) -> list[str]:
+        """Sources that Dagster knows, in name order."""
+        return sorted(self.instance.get_dynamic_partitions("source"))
+
+    def emit(self, document: Any) -> None:
+        """The one JSON document of this command; nothing without `--json`."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Print a table; numbers to the right."""
+        shown = Table(
+            title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
+        )
+        for at, name in enumerate(header):
+            numeric = bool(rows) and all(isinstance(row[at], int | float) or row[at] is None for row in rows)
+            shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            shown.add_row(*(escape(cell_text(value)) for value in row))
+        self.out.print(shown)
+
+    def _show_start(self, partition: str, assets: Sequence[str]) -> None:
+        if not self.as_json and sys.stderr.isatty():
+            self.err.print(f"[dim]… {escape(partition)} {' '.join(assets)}[/dim]", end="\r")
+
+    def _show_run(self, ran: Ran) -> None:
+        state = "current" if ran.skipped else f"{ran.seconds:.1f} s"
+        name = f"[{ran.partition}]" if ran.partition else ""
+        self.err.print(f"  {escape(' -> '.join(ran.assets) + name)}  {state}")
+
+
+def cell_text(value: Any) -> str:
+    """How a value reads in a table."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return str(value)
+
+
+def one_line(text: str, width: int = 100) -> str:
+    """Text on one line, cut to `width` characters."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def dictionaries(con: duckdb.DuckDBPyConnection, query: str, parameters: Any = None) -> list[dict[str, Any]]:
+    """Rows of a query as dictionaries with the SQL column names."""
+    cursor = con.execute(query, parameters) if parameters is not None else con.execute(query)
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def with_session(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command its `Session`, and let `--home` and `--json` stand after it as well as before."""
+
+    @click.option("--home", type=click.Path(), help="Home folder [default: $DEITA_HOME or ./deita_home].")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+    @functools.wraps(function)
+    def command(home: str | None, as_json: bool, **options: Any) -> Any:
+        common = click.get_current_context().obj or {}
+        session = Session(home or common.get("home"), as_json or bool(common.get("json")))
+        return function(session, **options)
+
+    return command

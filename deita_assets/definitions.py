@@ -1,0 +1,45 @@
+"""The Dagster definitions: the one module that `workspace.yaml` names.
+
+What belongs here: putting the graph together. What does not: any asset; those are in `defs`, in journey order.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from deita_assets.defs.automation.sensors import landing_sensor, source_job
+from deita_assets.defs.embeddings.assets import embeddings
+from deita_assets.defs.platform import Platform
+from deita_assets.defs.pool.assets import raw_pool
+from deita_assets.defs.scores.assets import complexity_scores, quality_scores, scored_pool
+from deita_assets.defs.selection.ledgers import pooled_ledger, selection_ledger
+from deita_assets.defs.selection.subsets import pooled_subset, selected_subset
+from deita_assets.defs.serving.assets import serving_catalog
+
+ASSETS = (
+    raw_pool,
+    complexity_scores,
+    quality_scores,
+    scored_pool,
+    embeddings,
+    selection_ledger,
+    selected_subset,
+    pooled_ledger,
+    pooled_subset,
+    serving_catalog,
+)
+
+
+def build_defs(*, home_path: str = "") -> dg.Definitions:
+    """A fresh graph; `home_path` overrides `$DEITA_HOME`, as tests and the CLI do."""
+    return dg.Definitions(
+        assets=list(ASSETS),
+        jobs=[source_job],
+        sensors=[landing_sensor],
+        resources={"platform": Platform(home_path=home_path), "pipes": dg.PipesSubprocessClient()},
+        # One executor for all runs, also those from the UI, backfills and sensors; models run in Pipes children.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

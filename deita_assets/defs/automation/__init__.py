@@ -1,0 +1,1 @@
+"""Automation: what is stale, and what reacts to files landing. One mechanism, level-triggered."""

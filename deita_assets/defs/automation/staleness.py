@@ -1,0 +1,157 @@
+"""Staleness, level-triggered: an asset partition is stale when what it would read now differs from what it read.
+
+Each materialisation records a digest of its inputs: the code version, the data versions of its upstream partitions
+and the settings that decide it. Comparing that record with the present loses no update, whatever the order of events,
+and repeats nothing when data come back to what they were. No DuckDB connection is opened here.
+
+What belongs here: the rule. What does not: launching anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from dagster import AssetKey, DagsterInstance
+
+from deita_assets.core.fingerprint import short_digest
+from deita_assets.engines.landing import landing_state
+from deita_assets.settings import DeitaSettings, setting_values
+from deita_assets.stores.home import Home
+
+#: Metadata key under which a materialisation keeps the digest of its inputs.
+INPUTS = "deita/inputs"
+
+#: Raised when the same inputs would give another result; part of every asset's code version.
+CODE_VERSIONS = {
+    "raw_pool": "1",
+    "complexity_scores": "1",
+    "quality_scores": "1",
+    "embeddings": "1",
+    "scored_pool": "1",
+    "selection_ledger": "1",
+    "selected_subset": "1",
+    "pooled_ledger": "1",
+    "pooled_subset": "1",
+    "serving_catalog": "1",
+}
+
+#: Assets of one source in the order of a row's journey.
+SOURCE_ASSETS = (
+    "raw_pool",
+    "complexity_scores",
+    "quality_scores",
+    "embeddings",
+    "scored_pool",
+    "selection_ledger",
+)
+_UPSTREAM = {
+    "complexity_scores": ("raw_pool",),
+    "quality_scores": ("raw_pool",),
+    "embeddings": ("raw_pool",),
+    "scored_pool": ("raw_pool", "complexity_scores", "quality_scores"),
+    "selection_ledger": ("scored_pool", "embeddings"),
+}
+
+
+@dataclass
+class Staleness:
+    """What is stale, as of the moment of asking."""
+
+    instance: DagsterInstance
+    home: Home
+    settings: DeitaSettings
+    known_sources: list[str] = field(default_factory=list)
+
+    def is_stale(self, asset: str, partition: str) -> bool:
+        """True when `asset[partition]` was never materialised or its inputs changed since."""
+        return self.recorded(asset, partition) != self.inputs(asset, partition)
+
+    def stale_source_assets(self, source: str, wanted: tuple[str, ...] = SOURCE_ASSETS) -> list[str]:
+        """The stale assets of one source and everything below them, in journey order."""
+        stale: list[str] = []
+        for asset in wanted:
+            if any(up in stale for up in _UPSTREAM.get(asset, ())) or self.is_stale(asset, source):
+                stale.append(asset)
+        return stale
+
+    def inputs(self, asset: str, partition: str) -> str:
+        """Digest of what `asset[partition]` would read now."""
+        return short_digest([CODE_VERSIONS[asset], *_INPUTS[asset](self, partition)])
+
+    def recorded(self, asset: str, partition: str) -> str | None:
+        """Digest of what the latest materialisation of `asset[partition]` read."""
+        record = self._latest(asset, partition)
+        value = record.metadata.get(INPUTS) if record else None
+        return str(value.value) if value else None
+
+    def data_version(self, asset: str, partition: str) -> str | None:
+        """Data version of the latest materialisation of `asset[partition]`."""
+        record = self._latest(asset, partition)
+        return (record.tags or {}).get("dagster/data_version") if record else None
+
+    def _latest(self, asset: str, partition: str) -> dg.AssetMaterialization | None:
+        records = self.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=AssetKey(asset), asset_partitions=[partition]), limit=1
+        ).records
+        return records[0].asset_materialization if records else None
+
+
+def _raw_pool(now: Staleness, source: str) -> list[Any]:
+    chosen = now.settings.source(source)
+    return [landing_state(now.home, source), chosen.format, chosen.field_map, chosen.licence]
+
+
+def _scores(now: Staleness, source: str) -> list[Any]:
+    return [now.data_version("raw_pool", source), setting_values(now.settings.scorer)]
+
+
+def _embeddings(now: Staleness, source: str) -> list[Any]:
+    return [now.data_version("raw_pool", source), setting_values(now.settings.embedder)]
+
+
+def _scored_pool(now: Staleness, source: str) -> list[Any]:
+    return [
+        *(now.data_version(asset, source) for asset in _UPSTREAM["scored_pool"]),
+        now.settings.source(source).aggregation,
+    ]
+
+
+def _selection(now: Staleness, scope_kind: str, scope: str, sources: list[str]) -> list[Any]:
+    chosen = now.settings.selection(scope_kind, scope)
+    return [
+        chosen.threshold,
+        chosen.aggregation,
+        [[s, now.data_version("scored_pool", s), now.data_version("embeddings", s)] for s in sources],
+    ]
+
+
+def _selection_ledger(now: Staleness, source: str) -> list[Any]:
+    return _selection(now, "source", source, [source])
+
+
+def _pooled_ledger(now: Staleness, mixture: str) -> list[Any]:
+    return _selection(now, "mixture", mixture, now.settings.mixture_sources(mixture, now.known_sources))
+
+
+def _subset_of(ledger: str) -> Callable[[Staleness, str], list[Any]]:
+    def inputs(now: Staleness, partition: str) -> list[Any]:
+        budget, scope = partition.split("|")
+        return [now.data_version(ledger, scope), budget]
+
+    return inputs
+
+
+_INPUTS: dict[str, Callable[[Staleness, str], list[Any]]] = {
+    "raw_pool": _raw_pool,
+    "complexity_scores": _scores,
+    "quality_scores": _scores,
+    "embeddings": _embeddings,
+    "scored_pool": _scored_pool,
+    "selection_ledger": _selection_ledger,
+    "pooled_ledger": _pooled_ledger,
+    "selected_subset": _subset_of("selection_ledger"),
+    "pooled_subset": _subset_of("pooled_ledger"),
+}

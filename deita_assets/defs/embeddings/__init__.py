@@ -1,0 +1,1 @@
+"""Group `embeddings`: one unit vector per conversation and embedder."""

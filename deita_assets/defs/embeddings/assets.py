@@ -1,0 +1,47 @@
+"""`embeddings[source]`: whole conversations as unit vectors in LanceDB.
+
+What belongs here: the asset. What does not: embedders, and the loop that feeds them (engines.cover).
+"""
+
+import dagster as dg
+
+from deita_assets.core.fingerprint import short_digest
+from deita_assets.defs.automation.staleness import CODE_VERSIONS
+from deita_assets.defs.metadata import columns
+from deita_assets.defs.platform import Platform
+from deita_assets.defs.pool.assets import raw_pool
+from deita_assets.defs.scores.assets import covered_metadata
+from deita_assets.defs.steps import MODEL_RETRY, OWNERS, asset_step, refuse_empty, run_model_child
+from deita_assets.partitions import sources
+
+_COLUMNS = columns(
+    ("content_sha256", "string", "hash of the canonical conversation; the key"),
+    ("vector", "fixed_size_list<float16>", "unit length"),
+)
+
+
+@dg.asset(
+    partitions_def=sources,
+    deps=[raw_pool],
+    group_name="embeddings",
+    kinds={"lancedb", "pytorch"},
+    owners=OWNERS,
+    code_version=CODE_VERSIONS["embeddings"],
+    retry_policy=MODEL_RETRY,
+    metadata={"dagster/column_schema": _COLUMNS},
+)
+def embeddings(
+    context: dg.AssetExecutionContext, platform: Platform, pipes: dg.PipesSubprocessClient
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """A unit vector for every conversation of one source, stored once per content and embedder."""
+    with asset_step(context, platform, "embeddings") as metadata:
+        refuse_empty(platform, context.partition_key)
+        outcome = run_model_child(context, platform, pipes, "embedding")
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(short_digest([outcome["fingerprint"], outcome["keys_digest"]])),
+            metadata={
+                **metadata,
+                **covered_metadata(outcome),
+                "dagster/table_name": f"embeddings_{outcome['fingerprint'][:8]}",
+            },
+        )

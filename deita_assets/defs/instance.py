@@ -1,0 +1,92 @@
+"""The Dagster instance of a home: `$DEITA_HOME/dagster`, made once, used by the CLI, the UI and every run.
+
+What belongs here: creating and opening it, and clearing runs whose process is dead.
+What does not: launching runs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+
+from deita_assets.stores.home import Home
+from deita_assets.stores.lock import file_lock
+
+#: Written once into a new home; people may edit it.
+DAGSTER_YAML = """\
+# The Dagster instance of this home. Made by deita-assets; yours to edit.
+telemetry:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 2   # scoring and embedding use every core already
+retention:
+  schedule: {purge_after_days: 30}
+  sensor: {purge_after_days: {skipped: 1, failure: 30, success: 30}}
+"""
+
+_LIVE = [DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.CANCELING]
+PID, HOST, BOOT = "deita/pid", "deita/host", "deita/boot"
+
+
+def open_instance(home: Home) -> DagsterInstance:
+    """The instance of a home, created with its `dagster.yaml` on first use.
+
+    Two processes that open a fresh instance together break its database for good, hence the lock.
+    """
+    home.create()
+    with file_lock(home.root / "dagster.lock", "open the Dagster instance"):
+        config = home.dagster / "dagster.yaml"
+        if not config.exists():
+            config.write_text(DAGSTER_YAML, encoding="utf-8")
+        os.environ["DAGSTER_HOME"] = str(home.dagster)
+        os.environ["DEITA_HOME"] = str(home.root)
+        instance = DagsterInstance.get()
+        instance.get_run_records(limit=1)
+    return instance
+
+
+def process_tags() -> dict[str, str]:
+    """Who runs this: process, host, and boot, so that a dead run can be told from a living one."""
+    return {PID: str(os.getpid()), HOST: socket.gethostname(), BOOT: _boot_id()}
+
+
+def sign_run(context: dg.AssetExecutionContext) -> None:
+    """Tag the current run with this process; runs launched from the UI get their tags here."""
+    if context.run.tags.get(PID) != str(os.getpid()):
+        context.instance.add_run_tags(context.run_id, process_tags())
+
+
+def clear_dead_runs(instance: DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process no longer lives on this machine; returns their ids."""
+    dead = [run for run in instance.get_runs(RunsFilter(statuses=_LIVE)) if _is_dead(run)]
+    for run in dead:
+        instance.report_run_failed(run, f"process {run.tags[PID]} ended without finishing this run")
+    return [run.run_id for run in dead]
+
+
+def _is_dead(run: DagsterRun) -> bool:
+    pid, host, boot = (run.tags.get(tag, "") for tag in (PID, HOST, BOOT))
+    if not pid or host != socket.gethostname():
+        return False
+    return boot != _boot_id() or not _alive(int(pid))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def _boot_id() -> str:
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else ""

@@ -1,0 +1,85 @@
+"""`raw_pool[source]`: what stands in `landing/<source>/`, as rows.
+
+What belongs here: the asset. What does not: parsing and transactions (engines.ingest).
+"""
+
+import dagster as dg
+
+from deita_assets.defs.automation.staleness import CODE_VERSIONS
+from deita_assets.defs.metadata import columns, counts
+from deita_assets.defs.platform import Platform
+from deita_assets.defs.steps import OWNERS, asset_step
+from deita_assets.engines.ingest import SourceReading, ingest_source
+from deita_assets.partitions import sources
+
+_COLUMNS = columns(
+    ("sample_id", "varchar", "source and content hash; the row's identity"),
+    ("source", "varchar", "folder of landing it came from"),
+    ("own_id", "varchar", "the row's own id, a label"),
+    ("n_turns", "integer", "(user, assistant) pairs"),
+    ("n_messages", "integer", "messages of any role"),
+    ("n_chars", "bigint", "characters over all messages"),
+    ("language", "varchar", "the row's own label, if any"),
+    ("licence", "varchar", "licence of its source"),
+    ("conversations", "varchar", "canonical JSON"),
+    ("file", "varchar", "path below landing/<source>/"),
+    ("line", "bigint", "line in that file"),
+    ("pool_version", "varchar", "digest of the pool's content"),
+)
+
+
+class IngestConfig(dg.Config):
+    """Run settings of an ingest; the defaults repeat what was recorded."""
+
+    format: str | None = None
+    field_map: dict[str, str] = {}
+    licence: str | None = None
+    accept_removals: bool = False
+
+
+@dg.asset(
+    partitions_def=sources,
+    group_name="pool",
+    kinds={"duckdb"},
+    owners=OWNERS,
+    code_version=CODE_VERSIONS["raw_pool"],
+    metadata={"dagster/column_schema": _COLUMNS, "dagster/table_name": "pool"},
+)
+def raw_pool(
+    context: dg.AssetExecutionContext, config: IngestConfig, platform: Platform
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The conversations of one source, read from its landing folder, deduplicated by content.
+
+    Rows that cannot be read go to quarantine with file, line and reason:
+    rows read = in pool + exact duplicates + quarantined.
+    """
+    source = context.partition_key
+    with asset_step(context, platform, "raw_pool") as metadata:
+        chosen = platform.settings.source(source)
+        reading = SourceReading(
+            format=config.format or chosen.format,
+            field_map=config.field_map or chosen.field_map,
+            licence=config.licence or chosen.licence,
+            accept_removals=config.accept_removals,
+        )
+        report = ingest_source(platform.warehouse, source, reading, run_id=context.run_id)
+        if report.n_withheld:
+            context.log.warning(
+                f"{source}: {report.n_withheld:,} rows would leave the pool at once, more than 20 %. They were kept. "
+                f"Run `deita-assets add --accept-removals {source}` if this is meant."
+            )
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(report.pool_version),
+            metadata={
+                **metadata,
+                "dagster/partition_row_count": report.n_pool,
+                "format": report.format or "not recognised",
+                "rows_read": report.n_read,
+                "exact_duplicates": report.n_exact_duplicates,
+                "quarantined": report.n_quarantined,
+                "quarantine": counts(report.quarantine_reasons, "reason"),
+                "new_rows": report.n_new,
+                "withdrawn": report.n_withdrawn,
+                "pool_version": report.pool_version,
+            },
+        )

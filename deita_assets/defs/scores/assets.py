@@ -1,0 +1,124 @@
+"""`complexity_scores[source]`, `quality_scores[source]` and `scored_pool[source]`.
+
+What belongs here: the assets. What does not: scorers, and the loop that feeds them (engines.cover).
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from deita_assets.core.fingerprint import short_digest
+from deita_assets.defs.automation.staleness import CODE_VERSIONS
+from deita_assets.defs.metadata import columns, counts, histogram
+from deita_assets.defs.platform import Platform
+from deita_assets.defs.pool.assets import raw_pool
+from deita_assets.defs.steps import MODEL_RETRY, OWNERS, asset_step, refuse_empty, run_model_child
+from deita_assets.engines.score_pool import score_pool
+from deita_assets.partitions import sources
+
+_SCORE_COLUMNS = columns(
+    ("score_key", "string", "sha256 of measure, prompt and scorer; the key"),
+    ("prompt_sha256", "string", "what the scorer read"),
+    ("measure", "string", "complexity or quality"),
+    ("scorer_fp", "string", "fingerprint of the scorer"),
+    ("score", "double", "expectation over the classes 1..6; NULL unless status is ok or truncated"),
+    ("status", "string", "ok, truncated, too_long, empty_response or non_finite"),
+)
+_SCORED_COLUMNS = columns(
+    ("sample_id", "varchar", "row of the pool"),
+    ("source", "varchar", "its source"),
+    ("n_turns", "integer", "turns aggregated"),
+    ("complexity", "double", "mean over turns, in [1, 6]; for reading"),
+    ("quality", "double", "mean over turns, in [1, 6]; for reading"),
+    ("evol_score", "double", "aggregate over turns of complexity x quality"),
+)
+
+
+def covered_metadata(outcome: dict[str, Any]) -> dict[str, Any]:
+    """Metadata of a model step out of its child's report."""
+    return {
+        "dagster/partition_row_count": outcome["n_wanted"],
+        "computed": outcome["n_computed"],
+        "reused": outcome["n_resumed"],
+        "rows_per_second": round(outcome["n_computed"] / outcome["seconds"], 1)
+        if outcome["n_computed"]
+        else 0.0,
+        "seconds": round(outcome["seconds"], 2),
+        "fingerprint": outcome["fingerprint"],
+        "statuses": counts(outcome["statuses"], "status of new results"),
+    }
+
+
+def _scores(
+    context: dg.AssetExecutionContext, platform: Platform, pipes: dg.PipesSubprocessClient, measure: str
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    with asset_step(context, platform, f"{measure}_scores") as metadata:
+        refuse_empty(platform, context.partition_key)
+        outcome = run_model_child(context, platform, pipes, measure)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(short_digest([outcome["fingerprint"], outcome["keys_digest"]])),
+            metadata={**metadata, **covered_metadata(outcome)},
+        )
+
+
+@dg.asset(
+    partitions_def=sources,
+    deps=[raw_pool],
+    group_name="scores",
+    kinds={"lancedb", "python"},
+    owners=OWNERS,
+    code_version=CODE_VERSIONS["complexity_scores"],
+    retry_policy=MODEL_RETRY,
+    metadata={"dagster/column_schema": _SCORE_COLUMNS, "dagster/table_name": "scores"},
+)
+def complexity_scores(
+    context: dg.AssetExecutionContext, platform: Platform, pipes: dg.PipesSubprocessClient
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """How demanding the instruction of each turn is, 1 to 6; equal prompts are scored once."""
+    return _scores(context, platform, pipes, "complexity")
+
+
+@dg.asset(
+    partitions_def=sources,
+    deps=[raw_pool],
+    group_name="scores",
+    kinds={"lancedb", "python"},
+    owners=OWNERS,
+    code_version=CODE_VERSIONS["quality_scores"],
+    retry_policy=MODEL_RETRY,
+    metadata={"dagster/column_schema": _SCORE_COLUMNS, "dagster/table_name": "scores"},
+)
+def quality_scores(
+    context: dg.AssetExecutionContext, platform: Platform, pipes: dg.PipesSubprocessClient
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """How good the response of each turn is, 1 to 6; equal (instruction, response) pairs are scored once."""
+    return _scores(context, platform, pipes, "quality")
+
+
+@dg.asset(
+    partitions_def=sources,
+    deps=[raw_pool, complexity_scores, quality_scores],
+    group_name="scores",
+    kinds={"duckdb"},
+    owners=OWNERS,
+    code_version=CODE_VERSIONS["scored_pool"],
+    metadata={"dagster/column_schema": _SCORED_COLUMNS, "dagster/table_name": "scored_pool"},
+)
+def scored_pool(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """One row per conversation with its evol_score: complexity x quality per turn, aggregated over turns."""
+    source = context.partition_key
+    with asset_step(context, platform, "scored_pool") as metadata:
+        done = score_pool(platform.warehouse, source, platform.settings.source(source).aggregation)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(done.version),
+            metadata={
+                **metadata,
+                "dagster/partition_row_count": done.n_rows,
+                "unscored": done.n_unscored,
+                "unscored_reasons": counts(done.unscored_reasons, "reason"),
+                "evol_score": histogram(done.evol_scores),
+                "complexity": histogram(done.complexity),
+                "quality": histogram(done.quality),
+                "pool_version": done.pool_version,
+            },
+        )

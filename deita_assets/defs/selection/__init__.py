@@ -1,0 +1,1 @@
+"""Group `selection`: ledgers with a verdict for every row, and immutable subsets cut out of them."""

@@ -1,0 +1,202 @@
+"""`selection_ledger[source]` and `pooled_ledger[mixture]`: one pass, a verdict for every row, all budgets.
+
+Run config makes a trial: registered and explainable, but it moves no head and triggers nothing.
+
+What belongs here: the two assets. What does not: the pass (engines.select).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from deita_assets.core.evol_score import AGGREGATIONS
+from deita_assets.defs.automation.staleness import CODE_VERSIONS
+from deita_assets.defs.embeddings.assets import embeddings
+from deita_assets.defs.metadata import columns, counts
+from deita_assets.defs.platform import Platform
+from deita_assets.defs.scores.assets import scored_pool
+from deita_assets.defs.steps import OWNERS, asset_step, pooled_sources
+from deita_assets.embedders import default_threshold
+from deita_assets.engines.progress import LOG_EVERY_S, Progress
+from deita_assets.engines.select import OnProgress, SelectionParameters, cut_subset, make_ledger
+from deita_assets.errors import SettingsError
+from deita_assets.partitions import mixtures, sources
+from deita_assets.stores import ledgers
+from deita_assets.stores.ledgers import Scope, StoredLedger
+from deita_assets.stores.pool import pool_version
+
+_COLUMNS = columns(
+    ("sample_id", "varchar", "row of the pool"),
+    ("rank", "bigint", "1-based place in score order"),
+    ("verdict", "varchar", "kept, near_duplicate, unvisited, unscored or invalid"),
+    ("reason", "varchar", "why a row is unscored or invalid"),
+    ("evol_score", "double", "what the order is by"),
+    ("kept_position", "bigint", "1-based place among the kept rows"),
+    ("blocked_by", "varchar", "nearest row kept before this one"),
+    ("similarity", "double", "cosine similarity to that row"),
+)
+
+
+class LedgerConfig(dg.Config):
+    """Launchpad settings of a ledger. Leave all as they are for the lasting ledger of the scope."""
+
+    budget: int | None = Field(default=None, ge=1, description="Go on until this many rows are kept.")
+    to_end: bool = Field(default=False, description="Visit every row, whatever the budgets.")
+    threshold: float | None = Field(
+        default=None,
+        gt=-1,
+        le=1,
+        description="Trial: drop a row when its similarity to a kept row is above this.",
+    )
+    aggregation: str | None = Field(
+        default=None, description=f"Trial: how turns add up; one of {AGGREGATIONS}."
+    )
+    trial_budgets: list[int] = Field(default=[], description="Trial: publish subsets of these sizes.")
+
+    @property
+    def is_trial(self) -> bool:
+        """True when anything departs from the settings."""
+        return self.threshold is not None or self.aggregation is not None
+
+
+def scope_of(platform: Platform, instance: dg.DagsterInstance, kind: str, name: str) -> Scope:
+    """A scope with its sources as they are known now."""
+    if kind == "source":
+        return Scope(kind, name, (name,))
+    return Scope(
+        kind, name, tuple(platform.settings.mixture_sources(name, pooled_sources(platform, instance)))
+    )
+
+
+def parameters_of(
+    platform: Platform, scope: Scope, config: LedgerConfig | None = None
+) -> SelectionParameters:
+    """Selection parameters of a scope: run config, then settings, then the embedder's own threshold.
+
+    Raises:
+        SettingsError: an unknown aggregation.
+    """
+    chosen = platform.settings.selection(scope.kind, scope.name)
+    threshold = (
+        (config and config.threshold)
+        or chosen.threshold
+        or default_threshold(platform.settings.embedder.name)
+    )
+    aggregation = (config and config.aggregation) or chosen.aggregation
+    if aggregation not in AGGREGATIONS:
+        raise SettingsError(
+            f"aggregation {aggregation!r} is unknown.", cure=f"Use one of {', '.join(AGGREGATIONS)}."
+        )
+    return SelectionParameters(threshold, aggregation)
+
+
+def depth_of(
+    platform: Platform, instance: dg.DagsterInstance, scope: Scope, config: LedgerConfig | None = None
+) -> int | None:
+    """How many rows a ledger has to keep: the largest budget that anybody wants of its scope; None for all."""
+    if config and config.to_end:
+        return None
+    wanted = platform.settings.wanted_budgets(scope.kind, scope.name)
+    wanted += [int(budget) for budget in instance.get_dynamic_partitions("budget")]
+    wanted += [config.budget] if config and config.budget else []
+    wanted += config.trial_budgets if config else []
+    return max(wanted, default=None)
+
+
+def _progress(context: dg.AssetExecutionContext, total: int) -> OnProgress:
+    progress = Progress(total, total, lambda now: context.log.info(now.line()), LOG_EVERY_S)
+
+    def on_progress(visited: int, kept: int) -> None:
+        progress.advance(visited - progress.rows, visited - progress.rows)
+
+    return on_progress
+
+
+def _ledger(
+    context: dg.AssetExecutionContext, platform: Platform, config: LedgerConfig, asset: str, kind: str
+) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    with asset_step(context, platform, asset) as metadata:
+        scope = scope_of(platform, context.instance, kind, context.partition_key)
+        parameters = parameters_of(platform, scope, config)
+        depth = depth_of(platform, context.instance, scope, config)
+        with platform.warehouse.read(f"ledger of {scope.name}: size") as con:
+            total = sum(pool_version(con, source)[1] for source in scope.sources)
+        done = make_ledger(
+            platform.warehouse, scope, parameters,
+            budget=depth, trial=config.is_trial, on_progress=_progress(context, total),
+        )  # fmt: skip
+        shown = _metadata(platform, done, parameters)
+        if config.is_trial:
+            for budget in config.trial_budgets:
+                cut = cut_subset(
+                    platform.warehouse, done, budget, provenance={"run_id": context.run_id}, trial=True
+                )
+                shown[f"trial_{budget}"] = cut.selection.version
+            context.log_event(
+                dg.AssetObservation(
+                    asset_key=context.asset_key, partition=context.partition_key, metadata=shown
+                )
+            )
+            return
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(done.ledger_id), metadata={**metadata, **shown}
+        )
+
+
+def _metadata(platform: Platform, ledger: StoredLedger, parameters: SelectionParameters) -> dict[str, Any]:
+    with platform.warehouse.read(f"ledger {ledger.ledger_id}: counts") as con:
+        verdicts = ledgers.verdict_counts(con, ledger.ledger_id)
+    visited = max(ledger.n_visited, 1)
+    return {
+        "dagster/partition_row_count": ledger.n_rows,
+        "ledger_id": ledger.ledger_id,
+        "threshold": parameters.threshold,
+        "aggregation": parameters.aggregation,
+        "kept": ledger.n_kept,
+        "visited": ledger.n_visited,
+        "drop_rate": round(1 - ledger.n_kept / visited, 4),
+        "exhausted": ledger.exhausted,
+        "verdicts": counts(verdicts, "verdict"),
+        "sources": len(ledger.scope.sources),
+    }
+
+
+@dg.asset(
+    partitions_def=sources,
+    deps=[scored_pool, embeddings],
+    group_name="selection",
+    kinds={"duckdb", "numpy"},
+    owners=OWNERS,
+    code_version=CODE_VERSIONS["selection_ledger"],
+    output_required=False,
+    metadata={"dagster/column_schema": _COLUMNS, "dagster/table_name": "ledger"},
+)
+def selection_ledger(
+    context: dg.AssetExecutionContext, config: LedgerConfig, platform: Platform
+) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    """REPR FILTER over one source: every row kept, or dropped with the kept row that blocked it."""
+    yield from _ledger(context, platform, config, "selection_ledger", "source")
+
+
+@dg.asset(
+    partitions_def=mixtures,
+    # Without the explicit mapping Dagster silently infers no upstream partition at all. Every mixture therefore
+    # shows every source above it in the UI; its true inputs are in its ledger's spec.
+    deps=[
+        dg.AssetDep(scored_pool, partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep(embeddings, partition_mapping=dg.AllPartitionMapping()),
+    ],
+    group_name="selection",
+    kinds={"duckdb", "numpy"},
+    owners=OWNERS,
+    code_version=CODE_VERSIONS["pooled_ledger"],
+    output_required=False,
+    metadata={"dagster/column_schema": _COLUMNS, "dagster/table_name": "ledger"},
+)
+def pooled_ledger(
+    context: dg.AssetExecutionContext, config: LedgerConfig, platform: Platform
+) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    """REPR FILTER over the union of a mixture's sources, as in the paper: duplicates are found across sources."""
+    yield from _ledger(context, platform, config, "pooled_ledger", "mixture")

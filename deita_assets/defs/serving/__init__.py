@@ -1,0 +1,1 @@
+"""Group `serving`: the published read-only copy."""

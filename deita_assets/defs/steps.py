@@ -1,0 +1,105 @@
+"""What all assets share: names, owners, retry policy, input digests, and running the model child.
+
+What belongs here: the thin common frame of an asset. What does not: any one asset.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from deita_assets.defs.automation.staleness import INPUTS, Staleness
+from deita_assets.defs.instance import sign_run
+from deita_assets.defs.platform import Platform
+from deita_assets.errors import DeitaError
+from deita_assets.stores import pool
+
+OWNERS = ["team:data-curation"]
+#: A crash of the model's process is worth another attempt, which resumes; a wrong setting is not.
+MODEL_RETRY = dg.RetryPolicy(
+    max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+
+
+@contextmanager
+def asset_step(context: dg.AssetExecutionContext, platform: Platform, asset: str) -> Iterator[dict[str, Any]]:
+    """Frame of every asset: signs the run, records its inputs before reading, and turns errors into failures.
+
+    Yields:
+        Metadata to start from, with the digest of the inputs.
+    """
+    sign_run(context)
+    metadata: dict[str, Any] = {}
+    try:
+        now = staleness(context.instance, platform)
+        if context.has_partition_key:
+            metadata[INPUTS] = now.inputs(asset, str(context.partition_key))
+        yield metadata
+    except DeitaError as error:
+        raise as_failure(error) from error
+
+
+def staleness(instance: dg.DagsterInstance, platform: Platform) -> Staleness:
+    """The staleness rule over the present state of a home."""
+    return Staleness(instance, platform.home, platform.settings, pooled_sources(platform, instance))
+
+
+def pooled_sources(platform: Platform, instance: dg.DagsterInstance) -> list[str]:
+    """Sources that take part in mixture `all`: those known to Dagster, in name order."""
+    return sorted(instance.get_dynamic_partitions("source"))
+
+
+def as_failure(error: DeitaError) -> dg.Failure:
+    """A run failure that says what to do; not retried, because the same inputs would fail again."""
+    return dg.Failure(
+        description=str(error),
+        metadata={"error": type(error).__name__, "cure": error.cure},
+        allow_retries=False,
+    )
+
+
+def run_model_child(
+    context: dg.AssetExecutionContext, platform: Platform, pipes: dg.PipesSubprocessClient, step: str
+) -> dict[str, Any]:
+    """Run one step of one source in a child process and return what it reports.
+
+    Raises:
+        dg.Failure: the child met an error that another attempt would meet again.
+    """
+    home = platform.home
+    with tempfile.TemporaryDirectory(prefix="deita-") as folder:
+        report = Path(folder) / "report.json"
+        command = [
+            sys.executable, "-m", "deita_assets.engines.child", step, context.partition_key,
+            "--home", str(home.root), "--report", str(report),
+        ]  # fmt: skip
+        try:
+            pipes.run(context=context, command=command)
+        except Exception:
+            outcome = _outcome(report)
+            if "error" in outcome:
+                raise dg.Failure(
+                    description=f"{outcome['message']} {outcome['cure']}".strip(),
+                    metadata={"error": outcome["error"], "cure": outcome["cure"]},
+                    allow_retries=False,
+                ) from None
+            raise
+        return _outcome(report)
+
+
+def refuse_empty(platform: Platform, source: str) -> None:
+    """Fail early, with the cure, when a source has no pool yet."""
+    with platform.warehouse.read(f"{source}: pool version") as con:
+        pool.pool_version(con, source)
+
+
+def _outcome(report: Path) -> dict[str, Any]:
+    outcome: dict[str, Any] = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+    return outcome

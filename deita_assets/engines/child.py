@@ -1,0 +1,132 @@
+"""The child process in which models run: `python -m deita_assets.engines.child STEP SOURCE --home HOME`.
+
+A crash of the model (out of memory, a segmentation fault) ends this process and not the Dagster run around it, whose
+RetryPolicy starts another that resumes. The child ends with its parent. It speaks Dagster Pipes when started by a
+run: the seam at which the same loop can move to a GPU box or a cluster.
+
+What belongs here: starting, reporting and ending. What does not: the loop (cover) and the models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from deita_assets.embedders import load_embedder
+from deita_assets.engines.cover import EmbedStep, ScoreStep, Step, cover_source
+from deita_assets.engines.progress import Progress, terminal_bar
+from deita_assets.errors import DeitaError
+from deita_assets.scorers import load_scorer
+from deita_assets.scorers.base import Measure, Scorer
+from deita_assets.settings import DeitaSettings, load_settings
+from deita_assets.stores.home import Home
+from deita_assets.stores.warehouse import Warehouse
+
+#: Exit code for errors that another attempt would meet again (a missing model, a wrong setting).
+PERMANENT = 3
+_BAR_EVERY_S = 0.5
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one step for one source; writes its outcome as JSON to the report file."""
+    options = _parse(arguments)
+    _end_with_parent()
+    report = Path(options.report) if options.report else None
+    try:
+        with _channel(options.step, options.source) as (show, every_s):
+            home = Home.at(options.home)
+            step = build_step(home, load_settings(home), options.step)
+            covered = cover_source(Warehouse(home), step, options.source, show=show, every_s=every_s)
+    except DeitaError as error:
+        _write(report, {"error": type(error).__name__, "message": error.message, "cure": error.cure})
+        sys.stderr.write(f"{error}\n")
+        return PERMANENT
+    _write(report, dataclasses.asdict(covered))
+    return 0
+
+
+def build_step(home: Home, settings: DeitaSettings, name: str) -> Step:
+    """The step of that name (`complexity`, `quality`, `embedding`) with the model that settings choose.
+
+    Raises:
+        ScorerError: the scorer's model cannot be found or loaded.
+        EmbedderError: the embedder's model cannot be found or loaded.
+    """
+    if name == "embedding":
+        chosen = settings.embedder
+        options: dict[str, Any] = {"device": chosen.device}
+        if chosen.name == "sentence":
+            options["model_path"] = chosen.model
+        return EmbedStep(home, load_embedder(chosen.name, **options))
+    return ScoreStep(home, _scorer(settings, "complexity" if name == "complexity" else "quality"))
+
+
+def _scorer(settings: DeitaSettings, measure: Measure) -> Scorer:
+    chosen = settings.scorer
+    if chosen.name == "heuristic":
+        return load_scorer("heuristic", measure)
+    model = chosen.complexity_model if measure == "complexity" else chosen.quality_model
+    options = chosen.model_dump(include={"revision", "device", "dtype", "max_length", "truncation"})
+    return load_scorer("deita", measure, model=model, **options)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="deita_assets.engines.child")
+    parser.add_argument("step", choices=("complexity", "quality", "embedding"))
+    parser.add_argument("source")
+    parser.add_argument("--home", required=True)
+    parser.add_argument("--report")
+    return parser.parse_args(arguments)
+
+
+@contextlib.contextmanager
+def _channel(step: str, source: str) -> Iterator[tuple[Callable[[Progress], None], float]]:
+    """Where progress goes: the Dagster run that started this child, and a bar when stderr is a terminal."""
+    if "DAGSTER_PIPES_CONTEXT" not in os.environ:
+        with terminal_bar(f"{source} {step}") as bar:
+            yield bar or (lambda progress: None), _BAR_EVERY_S
+        return
+    from dagster_pipes import open_dagster_pipes
+
+    with open_dagster_pipes() as pipes, terminal_bar(f"{source} {step}") as bar:
+        last = [time.monotonic()]
+
+        def show(progress: Progress) -> None:
+            if bar:
+                bar(progress)
+            if time.monotonic() - last[0] >= 10:
+                last[0] = time.monotonic()
+                pipes.log.info(f"{source} {step}: {progress.line()}")
+
+        yield show, _BAR_EVERY_S if bar else 10.0
+
+
+def _end_with_parent() -> None:
+    """End this process within a second of its parent's death, so that no orphan scores on."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _write(report: Path | None, outcome: dict[str, Any]) -> None:
+    if report:
+        report.write_text(json.dumps(outcome), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

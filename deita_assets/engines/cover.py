@@ -1,0 +1,184 @@
+"""Covering a pool: give every key of a source its score or vector, each exactly once per fingerprint.
+
+The loop resumes by anti-join on keys, never by a cursor: DuckDB and LanceDB share no transaction, and a cursor would
+skip what a kill left between them. Results are committed every few seconds, so a kill costs at most that much work.
+
+What belongs here: the loop and its two kinds of step. What does not: models, and Dagster.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Protocol
+
+from deita_assets.core.conversation import Conversation
+from deita_assets.core.fingerprint import Fingerprint, sha256_hex
+from deita_assets.embedders.base import Embedder
+from deita_assets.engines.progress import LOG_EVERY_S, Progress
+from deita_assets.scorers.base import Scorer
+from deita_assets.stores import pool, scored
+from deita_assets.stores.home import Home
+from deita_assets.stores.lock import file_lock
+from deita_assets.stores.vectors import EmbeddingTable, ScoreTable
+from deita_assets.stores.warehouse import Warehouse
+
+#: Work lost by a kill is at most about this long; shorter commits would fill Lance with tiny versions.
+COMMIT_S = 4.0
+#: Keys whose texts are fetched from the warehouse at a time.
+FETCH_KEYS = 2_000
+_FIRST_BATCH = 16
+#: A second scoring run of one (measure, fingerprint) waits this long for the first: a big pool takes hours.
+LOCK_WAIT_S = 24 * 3600.0
+
+Text = tuple[str, str]
+
+
+class Step(Protocol):
+    """One kind of result to cover a pool with."""
+
+    name: str
+    fingerprint: Fingerprint
+
+    def present(self) -> set[str]:
+        """Keys that have a result already."""
+        ...
+
+    def commit(self, keys: Sequence[str], texts: Sequence[Text]) -> Counter[str]:
+        """Compute and store results; returns how many of each status."""
+        ...
+
+
+class ScoreStep:
+    """Scores of one measure, keyed by prompt."""
+
+    def __init__(self, home: Home, scorer: Scorer) -> None:
+        self.name: str = scorer.measure
+        self.fingerprint = scorer.fingerprint
+        self._scorer = scorer
+        self._table = ScoreTable(home)
+
+    def present(self) -> set[str]:
+        """Prompts that have a result of this scorer."""
+        return self._table.prompts(self.name, self.fingerprint.digest)
+
+    def commit(self, keys: Sequence[str], texts: Sequence[Text]) -> Counter[str]:
+        """Score prompts and store them."""
+        scores, statuses = self._scorer.score_turns(texts)
+        self._table.insert(self.name, self.fingerprint.digest, keys, scores, statuses)
+        return Counter(statuses)
+
+
+class EmbedStep:
+    """Vectors of one embedder, keyed by content."""
+
+    name = "embedding"
+
+    def __init__(self, home: Home, embedder: Embedder) -> None:
+        self.fingerprint = embedder.fingerprint
+        self._embedder = embedder
+        self._table = EmbeddingTable(home, embedder.fingerprint.digest, embedder.dimension)
+
+    def present(self) -> set[str]:
+        """Contents that have a vector of this embedder."""
+        return self._table.contents()
+
+    def commit(self, keys: Sequence[str], texts: Sequence[Text]) -> Counter[str]:
+        """Embed conversations and store their vectors."""
+        vectors = self._embedder.embed([Conversation.from_canonical(text) for text, _ in texts])
+        self._table.insert(keys, vectors)
+        return Counter(ok=len(keys))
+
+
+@dataclass
+class Covered:
+    """What one run of a step did for one source."""
+
+    step: str
+    source: str
+    fingerprint: str
+    pool_version: str
+    n_wanted: int
+    n_resumed: int
+    n_computed: int = 0
+    seconds: float = 0.0
+    keys_digest: str = ""
+    statuses: dict[str, int] = field(default_factory=dict)
+
+
+def cover_source(
+    warehouse: Warehouse,
+    step: Step,
+    source: str,
+    *,
+    show: Callable[[Progress], None] | None = None,
+    every_s: float = LOG_EVERY_S,
+    hook: Callable[[str], None] = lambda point: None,
+) -> Covered:
+    """Compute what a source's pool still lacks of one step.
+
+    Args:
+        warehouse: where the pool is.
+        step: what to compute.
+        source: whose pool.
+        show: called with the progress at most every `every_s` seconds.
+        every_s: seconds between two calls of `show`.
+        hook: called with the name of each point after which a kill must be harmless.
+    """
+    with warehouse.read(f"{step.name} of {source}: keys") as con:
+        version, _ = pool.pool_version(con, source)
+        wanted = scored.wanted_keys(con, source, step.name)
+    keys, lengths = wanted["key"].to_pylist(), wanted["n_chars"].to_pylist()
+    lock = warehouse.home.locks / f"{step.name}-{step.fingerprint.digest}.lock"
+    with file_lock(lock, f"{step.name} of {source}", deadline_s=LOCK_WAIT_S):
+        present = step.present()
+        # Longest first: a batch of long texts that does not fit in memory fails at once, not after hours.
+        pending = sorted(
+            ((n or 0, key) for key, n in zip(keys, lengths, strict=True) if key not in present), reverse=True
+        )
+        covered = Covered(
+            step.name, source, step.fingerprint.digest, version, len(keys), len(keys) - len(pending),
+            keys_digest=sha256_hex("\n".join(keys))[:16],
+        )  # fmt: skip
+        progress = Progress(len(pending), sum(n for n, _ in pending), show or (lambda _: None), every_s)
+        _run(warehouse, step, source, pending, progress, covered, hook)
+    with warehouse.write(f"{step.name} of {source}: coverage") as con:
+        scored.save_fingerprint(con, step.fingerprint)
+        scored.save_coverage(con, source, step.name, scored.Coverage(step.fingerprint.digest, version))
+    return covered
+
+
+def _run(
+    warehouse: Warehouse,
+    step: Step,
+    source: str,
+    pending: list[tuple[int, str]],
+    progress: Progress,
+    covered: Covered,
+    hook: Callable[[str], None],
+) -> None:
+    statuses: Counter[str] = Counter()
+    batch = _FIRST_BATCH
+    for start in range(0, len(pending), FETCH_KEYS):
+        part = pending[start : start + FETCH_KEYS]
+        with warehouse.read(f"{step.name} of {source}: texts") as con:
+            texts = scored.texts(con, step.name, source, [key for _, key in part])
+        at = 0
+        while at < len(part):
+            now = part[at : at + batch]
+            began = monotonic()
+            statuses += step.commit([key for _, key in now], [texts[key] for _, key in now])
+            hook("committed")
+            batch = _next_batch(len(now), monotonic() - began)
+            progress.advance(len(now), sum(n for n, _ in now))
+            at += len(now)
+    covered.n_computed = progress.rows
+    covered.seconds = progress.seconds
+    covered.statuses = dict(statuses)
+
+
+def _next_batch(size: int, seconds: float) -> int:
+    """Rows of the next commit so that it takes about `COMMIT_S`; grows at most fourfold at a time."""
+    return max(1, min(FETCH_KEYS, 4 * size, int(size * COMMIT_S / max(seconds, 1e-3)) + 1))

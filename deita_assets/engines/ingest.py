@@ -1,0 +1,183 @@
+"""Ingest: what stands in `landing/<source>/` becomes the pool of that source, or its quarantine.
+
+Files are parsed outside any transaction; one short transaction then loads the staged rows, withdraws what left
+landing, recomputes the pool version and checks the accounting. A kill at any moment leaves the old pool.
+
+What belongs here: the order of those steps and the rule about removals. What does not: parsing and statements.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deita_assets.core.fingerprint import short_digest
+from deita_assets.core.limits import ReadLimits
+from deita_assets.core.names import validate_source_name
+from deita_assets.engines.landing import landing_files
+from deita_assets.engines.staging import Stage, recognise_format
+from deita_assets.errors import NotFoundError
+from deita_assets.stores import pool
+from deita_assets.stores.lock import file_lock
+from deita_assets.stores.pool import IngestReport, LandingFile
+from deita_assets.stores.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Version of the parsing rules, recorded with each batch.
+READER = "reader/1"
+#: A source that would lose more than this share of its rows at once is more likely unmounted than meant.
+REMOVAL_GUARD = 0.20
+
+
+@dataclass(frozen=True)
+class SourceReading:
+    """How a source is to be read; None and empty mean: as recorded, or recognised from its rows."""
+
+    format: str | None = None
+    field_map: Mapping[str, str] = field(default_factory=dict)
+    licence: str | None = None
+    accept_removals: bool = False
+    limits: ReadLimits = field(default_factory=ReadLimits)
+
+
+def ingest_source(
+    warehouse: Warehouse, source: str, reading: SourceReading | None = None, *, run_id: str | None = None
+) -> IngestReport:
+    """Bring the pool of one source in line with its landing folder.
+
+    Ingesting the same files again changes nothing and keeps the pool version.
+
+    Raises:
+        NotFoundError: nothing stands in landing and the source was never ingested.
+        SourceFileError: a file as a whole cannot be read; nothing was written.
+        AccountingError: rows would be lost or invented; nothing was written.
+    """
+    validate_source_name(source)
+    home = warehouse.home
+    with file_lock(home.locks / f"ingest-{source}.lock", f"ingest {source}"):
+        return _Ingest(warehouse, source, reading or SourceReading(), run_id).run()
+
+
+class _RemovalsWithheldError(Exception):
+    """The only change was a removal that the guard holds back."""
+
+    def __init__(self, n_rows: int) -> None:
+        super().__init__(n_rows)
+        self.n_rows = n_rows
+
+
+class _Ingest:
+    """The state of one ingest while it runs."""
+
+    def __init__(self, warehouse: Warehouse, source: str, reading: SourceReading, run_id: str | None) -> None:
+        self.warehouse, self.source, self.reading, self.run_id = warehouse, source, reading, run_id
+        self.folder = warehouse.home.source_landing(source)
+        self.standing = landing_files(warehouse.home, source)
+        with warehouse.read(f"ingest {source}: what is known") as con:
+            self.known_format, self.known_map, self.known_licence = pool.known_source(con, source)
+            self.live = pool.live_files(con, source)
+            self.known = source in pool.sources(con)
+
+    def run(self) -> IngestReport:
+        if not self.standing and not self.known:
+            raise NotFoundError(
+                f"source {self.source!r}: {self.folder} holds no file.",
+                cure=f"Run `deita-assets add {self.source} PATH`, or put files there.",
+            )
+        new, gone = self._changes()
+        if not new and not gone:
+            return self._unchanged()
+        staging = self.warehouse.home.staging / f"{self.source}-{uuid.uuid4().hex[:12]}"
+        staging.mkdir(parents=True)
+        try:
+            stage = self._stage(staging, new)
+            with self.warehouse.write(f"ingest {self.source}") as con:
+                report = self._load(con, stage, gone)
+                if report.n_withheld and not stage.files:
+                    raise _RemovalsWithheldError(report.n_withheld)  # rolls back: nothing else happened
+                return report
+        except _RemovalsWithheldError as withheld:
+            return replace(self._unchanged(), n_withheld=withheld.n_rows)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    @property
+    def field_map(self) -> dict[str, str]:
+        return dict(self.reading.field_map) or self.known_map
+
+    @property
+    def _reread(self) -> bool:
+        """True when the user asks for another reading of files that were read before."""
+        other_format = self.reading.format not in (None, self.known_format)
+        return other_format or self.field_map != self.known_map
+
+    def _changes(self) -> tuple[list[LandingFile], set[tuple[str, str]]]:
+        standing = {(file.uri, file.file_sha256) for file in self.standing}
+        if self._reread:
+            return self.standing, self.live
+        new = [file for file in self.standing if (file.uri, file.file_sha256) not in self.live]
+        return new, self.live - standing
+
+    def _stage(self, folder: Path, new: list[LandingFile]) -> Stage:
+        paths = [self.folder / file.uri for file in new]
+        known = self.reading.format or (None if self._reread else self.known_format)
+        recognised = known or recognise_format(paths, self.field_map, self.reading.limits)
+        stage = Stage(folder, self.source, recognised, self.field_map, self.reading.limits)
+        self.format = recognised or self.known_format
+        for path, file in zip(paths, new, strict=True):
+            stage.add_file(path, file)
+        stage.flush()
+        return stage
+
+    def _load(self, con: duckdb.DuckDBPyConnection, stage: Stage, gone: set[tuple[str, str]]) -> IngestReport:
+        seq = pool.next_seq(con, self.source)
+        batch_id = short_digest(
+            [self.source, seq, sorted([f.file.uri, f.file.file_sha256] for f in stage.files)]
+        )
+        licence = self.reading.licence or self.known_licence
+        pool.save_source(con, self.source, format=self.format, field_map=self.field_map, licence=licence)
+        con.execute(
+            "create temp table was_in_pool as select sample_id from store.pool_row where source = ?",
+            [self.source],
+        )
+        pool.close_files(con, self.source, gone, seq)
+        n_new = pool.load_staged(con, stage.folder, self.source, seq, batch_id)
+        pool.save_files(con, self.source, stage.files, seq, batch_id)
+        n_withdrawn, n_withheld = self._withdraw(con, gone, seq)
+        report = replace(
+            pool.account(con, self.source),
+            n_new=n_new, n_withdrawn=n_withdrawn, n_withheld=n_withheld, changed=True,
+        )  # fmt: skip
+        pool.save_batch(
+            con, report, batch_id, reader=READER, extra_fields=sorted(stage.extra_fields), run_id=self.run_id
+        )
+        return report
+
+    def _withdraw(
+        self, con: duckdb.DuckDBPyConnection, gone: set[tuple[str, str]], seq: int
+    ) -> tuple[int, int]:
+        """Rebuild the pool; hold removals back when they look like an accident. Returns (withdrawn, withheld)."""
+        pool.rebuild_pool(con, self.source, seq)
+        before, lost = pool.rows_lost(con, self.source)
+        suspicious = lost > REMOVAL_GUARD * before or (gone and not self.standing)
+        if lost == 0 or self.reading.accept_removals or self._reread or not suspicious:
+            return lost, 0
+        pool.reopen_files(con, self.source, gone, seq)
+        pool.rebuild_pool(con, self.source, seq)
+        return 0, lost
+
+    def _unchanged(self) -> IngestReport:
+        licence = self.reading.licence
+        if licence and licence != self.known_licence:
+            with self.warehouse.write(f"ingest {self.source}: licence") as con:
+                pool.save_source(
+                    con, self.source, format=self.known_format, field_map=self.known_map, licence=licence
+                )
+        with self.warehouse.read(f"ingest {self.source}: counts") as con:
+            return pool.account(con, self.source)

@@ -1,0 +1,118 @@
+"""The landing folder: which files make up a source now, and how files get there.
+
+What belongs here: listing, hashing and copying files. What does not: reading rows out of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from deita_assets.core.fingerprint import short_digest
+from deita_assets.core.names import validate_source_name
+from deita_assets.errors import InvalidNameError, NotFoundError, SourceFileError
+from deita_assets.stores.home import Home
+from deita_assets.stores.pool import LandingFile
+
+#: Names that a copy in progress bears; they are not part of a source.
+UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".swp")
+
+
+def source_names(home: Home) -> list[str]:
+    """Folders of landing whose names are valid sources, in name order."""
+    if not home.landing.is_dir():
+        return []
+    return sorted(entry.name for entry in home.landing.iterdir() if entry.is_dir() and _valid(entry.name))
+
+
+def landing_paths(home: Home, source: str) -> list[Path]:
+    """The files of a source: regular, visible, finished; in name order.
+
+    Raises:
+        SourceFileError: a symbolic link, device or FIFO stands there; these could reach outside landing.
+    """
+    folder = home.source_landing(validate_source_name(source))
+    found: list[Path] = []
+    for base, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.startswith(".") or name.endswith(UNFINISHED):
+                continue
+            path = Path(base) / name
+            if not stat.S_ISREG(path.lstat().st_mode):
+                raise SourceFileError(
+                    f"source {source!r}: {path.relative_to(folder)} is no regular file.",
+                    cure="Copy the file itself into landing; links and devices are refused.",
+                )
+            found.append(path)
+    return found
+
+
+def landing_state(home: Home, source: str) -> str:
+    """Digest of names, sizes and modification times: cheap, equal while nothing changed."""
+    folder = home.source_landing(source)
+    return short_digest(
+        [
+            [str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns]
+            for path in landing_paths(home, source)
+        ]
+    )
+
+
+def landing_files(home: Home, source: str) -> list[LandingFile]:
+    """Every file of a source with its sha256."""
+    folder = home.source_landing(source)
+    return [
+        LandingFile(str(path.relative_to(folder)), file_sha256(path), path.stat().st_size)
+        for path in landing_paths(home, source)
+    ]
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes as hex."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def copy_into_landing(home: Home, source: str, paths: Iterable[Path]) -> list[Path]:
+    """Copy files, or all files of folders, into the landing folder of a source; a reader never sees half a file.
+
+    Raises:
+        NotFoundError: a path does not exist.
+        SourceFileError: another file of that name with other content stands in landing already.
+    """
+    folder = home.source_landing(validate_source_name(source))
+    chosen = [file for path in paths for file in _files_of(path)]
+    folder.mkdir(parents=True, exist_ok=True)
+    return [_copy(file, folder / file.name) for file in chosen]
+
+
+def _files_of(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such file or folder.", cure="Check the path.")
+    return [path]
+
+
+def _copy(file: Path, target: Path) -> Path:
+    if target.exists() and target.samefile(file):
+        return target
+    if target.exists() and file_sha256(target) == file_sha256(file):
+        return target
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    shutil.copyfile(file, partial)
+    partial.replace(target)
+    return target
+
+
+def _valid(name: str) -> bool:
+    try:
+        validate_source_name(name)
+    except InvalidNameError:
+        return False
+    return True

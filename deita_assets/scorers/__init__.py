@@ -1,0 +1,48 @@
+"""Scorers: turns in, one score and one status each out.
+
+What belongs here: scorers and the names under which settings choose them. What does not: where scores are
+stored, and how they become a selection.
+
+`heuristic` counts words and marks and needs no model; `deita` is a causal language model trained on the DEITA
+prompts, by default the paper's own scorer of the measure. Importing this package loads no model library.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deita_assets.errors import UsageError
+from deita_assets.scorers.base import Measure, Scorer
+
+SCORERS = ("heuristic", "deita")
+
+
+def load_scorer(name: str, measure: Measure, **options: Any) -> Scorer:
+    """The scorer called `name` for one measure; `options` go to its constructor.
+
+    Without a `model` option, `deita` takes the preset of the measure.
+
+    Raises:
+        UsageError: for an unknown name, measure or option.
+        ScorerError: when the scorer cannot be made.
+    """
+    if name not in SCORERS:
+        raise UsageError(f"scorer: found {name!r}, expected one of {', '.join(SCORERS)}.")
+    try:
+        return _load_heuristic(measure, **options) if name == "heuristic" else _load_deita(measure, **options)
+    except TypeError as error:
+        raise UsageError(f"scorer {name}: {error}.") from error
+
+
+def _load_heuristic(measure: Measure, **options: Any) -> Scorer:
+    from deita_assets.scorers.heuristic import HeuristicScorer
+
+    return HeuristicScorer(measure, **options)
+
+
+def _load_deita(measure: Measure, model: str | None = None, **options: Any) -> Scorer:
+    from deita_assets.scorers.deita import PRESETS, DeitaScorer
+
+    if model is None and measure in PRESETS:
+        model = PRESETS[measure]
+    return DeitaScorer(model or "", measure, **options)

@@ -1,0 +1,227 @@
+"""Settings: `deita.toml` in the home, overridden by `DEITA_*` variables; unknown keys are refused.
+
+Settings are read when a command or a run starts, never when definitions load, so that a changed threshold needs no
+reload. Precedence: environment, then file, then the defaults below.
+
+What belongs here: names, types, defaults. What does not: what a setting does.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from deita_assets.core.names import validate_budget, validate_mixture_name, validate_source_name
+from deita_assets.errors import InvalidNameError, SettingsError
+from deita_assets.stores.home import HOME_VARIABLE, Home
+
+#: The mixture that always exists: every source with rows in its pool.
+ALL = "all"
+
+Aggregation = Literal["sum", "mean", "max", "first", "last"]
+Threshold = Annotated[float, Field(gt=-1, le=1)]
+
+
+def _budgets(values: list[int]) -> list[int]:
+    for value in values:
+        validate_budget(str(value))
+    return sorted(set(values))
+
+
+Budgets = Annotated[list[int], AfterValidator(_budgets)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SelectionSettings(_Section):
+    """How one scope is selected; None means the platform's default."""
+
+    threshold: Threshold | None = None
+    aggregation: Aggregation = "sum"
+    budgets: Budgets | None = None
+
+
+class SourceSettings(SelectionSettings):
+    """One source: how it is read, its licence, and how it is selected."""
+
+    licence: str | None = None
+    format: str | None = None
+    field_map: dict[str, str] = Field(default_factory=dict)
+
+
+class MixtureSettings(SelectionSettings):
+    """A named list of sources that are selected together; no `sources` means all of them."""
+
+    sources: list[str] | None = None
+
+
+class ScorerSettings(_Section):
+    """Which scorer, and for causal-LM scorers which models and how they run."""
+
+    name: Literal["heuristic", "deita"] = "heuristic"
+    complexity_model: str | None = None
+    quality_model: str | None = None
+    revision: str | None = None
+    device: str = "cpu"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    max_length: int = Field(default=2048, ge=64)
+    truncation: str = "middle"
+
+
+class EmbedderSettings(_Section):
+    """Which embedder; `sentence` takes the folder of any sentence encoder."""
+
+    name: Literal["minilm", "sentence"] = "minilm"
+    model: str | None = None
+    device: str = "cpu"
+
+
+class DeitaSettings(BaseSettings):
+    """Everything a user may set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DEITA_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    budgets: Budgets = []
+    scorer: ScorerSettings = ScorerSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    sources: dict[str, SourceSettings] = {}
+    mixtures: dict[str, MixtureSettings] = {}
+    sample_rows_in_ui: bool = True
+
+    @field_validator("sources")
+    @classmethod
+    def _source_names(cls, value: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+        for name in value:
+            validate_source_name(name)
+        return value
+
+    @field_validator("mixtures")
+    @classmethod
+    def _mixture_names(cls, value: dict[str, MixtureSettings]) -> dict[str, MixtureSettings]:
+        for name in value:
+            validate_mixture_name(name)
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment above the file, whose values arrive as the init arguments."""
+        return env_settings, init_settings
+
+    def source(self, name: str) -> SourceSettings:
+        """Settings of one source; defaults when it has none."""
+        return self.sources.get(name, SourceSettings())
+
+    def mixture(self, name: str) -> MixtureSettings:
+        """Settings of one mixture.
+
+        Raises:
+            SettingsError: the mixture is not defined.
+        """
+        if name in self.mixtures:
+            return self.mixtures[name]
+        if name == ALL:
+            return MixtureSettings()
+        raise SettingsError(
+            f"mixture {name!r} is not defined; known: {', '.join(self.mixture_names)}.",
+            cure=f"Add to deita.toml: [mixtures.{name}] with sources = [...].",
+        )
+
+    @property
+    def mixture_names(self) -> list[str]:
+        """Every mixture, `all` included."""
+        return sorted({ALL, *self.mixtures})
+
+    def selection(self, scope_kind: str, scope: str) -> SelectionSettings:
+        """How a scope is selected."""
+        return self.source(scope) if scope_kind == "source" else self.mixture(scope)
+
+    def wanted_budgets(self, scope_kind: str, scope: str) -> list[int]:
+        """Budgets that settings name for a scope: its own, else the common ones."""
+        own = self.selection(scope_kind, scope).budgets
+        return list(self.budgets if own is None else own)
+
+    def mixture_sources(self, name: str, known: list[str]) -> list[str]:
+        """Sources of a mixture out of the `known` ones, in order.
+
+        Raises:
+            SettingsError: it names a source that does not exist.
+        """
+        named = self.mixture(name).sources
+        if named is None:
+            return list(known)
+        missing = sorted(set(named) - set(known))
+        if missing:
+            raise SettingsError(
+                f"mixture {name!r} names unknown sources: {', '.join(missing)}; known: {', '.join(known) or 'none'}.",
+                cure="Add them with `deita-assets add SOURCE PATH`, or correct deita.toml.",
+            )
+        return list(named)
+
+
+def load_settings(home: Home) -> DeitaSettings:
+    """Read `deita.toml` of a home and the environment.
+
+    Raises:
+        SettingsError: an unknown key or a wrong value, with its place.
+    """
+    _refuse_unknown_variables()
+    try:
+        text = home.settings.read_text(encoding="utf-8") if home.settings.exists() else ""
+        settings = DeitaSettings(**tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"deita.toml is not TOML: {error}.", cure="Correct that line.") from error
+    except (ValidationError, InvalidNameError) as error:
+        raise SettingsError(f"deita.toml or a DEITA_* variable: {_first_problem(error)}.") from error
+    _refuse_shared_names(settings)
+    return settings
+
+
+def _refuse_shared_names(settings: DeitaSettings) -> None:
+    shared = sorted(set(settings.sources) & set(settings.mixture_names))
+    if shared:
+        raise SettingsError(f"{', '.join(shared)}: both a source and a mixture.", cure="Rename the mixture.")
+
+
+def _first_problem(error: ValidationError | InvalidNameError) -> str:
+    if isinstance(error, InvalidNameError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+
+
+def _refuse_unknown_variables() -> None:
+    known = tuple(f"DEITA_{name.upper()}" for name in DeitaSettings.model_fields)
+    for variable in sorted(os.environ):
+        if variable.startswith("DEITA_") and variable != HOME_VARIABLE and not _is_known(variable, known):
+            raise SettingsError(
+                f"{variable} is not a setting.",
+                cure=f"Known: {HOME_VARIABLE}, {', '.join(known)} (nested with __).",
+            )
+
+
+def _is_known(variable: str, known: tuple[str, ...]) -> bool:
+    return any(variable == name or variable.startswith(f"{name}__") for name in known)
+
+
+def setting_values(section: BaseModel) -> dict[str, Any]:
+    """A section as JSON values, for digests and metadata."""
+    return section.model_dump(mode="json")

@@ -1,0 +1,89 @@
+"""The home folder: every path that the platform reads or writes, in one place.
+
+What belongs here: names of files and folders below `$DEITA_HOME`. What does not: opening any of them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+HOME_VARIABLE = "DEITA_HOME"
+DEFAULT_HOME = "deita_home"
+
+
+@dataclass(frozen=True)
+class Home:
+    """All paths of one installation; nothing outside `root` is ever written."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, path: str | Path | None = None) -> Home:
+        """The home at `path`, else at `$DEITA_HOME`, else `./deita_home`; absolute."""
+        return cls(Path(path or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve())
+
+    def create(self) -> Home:
+        """Make the folders that every command may rely on; harmless when they exist."""
+        for folder in (self.landing, self.lance, self.subsets, self.staging, self.locks, self.dagster):
+            folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    @property
+    def settings(self) -> Path:
+        """`deita.toml`; optional."""
+        return self.root / "deita.toml"
+
+    @property
+    def landing(self) -> Path:
+        """What stands in `landing/<source>/` IS the source."""
+        return self.root / "landing"
+
+    @property
+    def warehouse(self) -> Path:
+        """Truth: rows, ledgers, registry."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def warehouse_lock(self) -> Path:
+        """Serialises access to the warehouse between processes."""
+        return self.root / "warehouse.lock"
+
+    @property
+    def serving(self) -> Path:
+        """Published read-only copy of the warehouse."""
+        return self.root / "serving.duckdb"
+
+    @property
+    def lance(self) -> Path:
+        """Truth: scores and embeddings."""
+        return self.root / "lance"
+
+    @property
+    def subsets(self) -> Path:
+        """Immutable selected subsets."""
+        return self.root / "subsets"
+
+    @property
+    def staging(self) -> Path:
+        """Files of an ingest before its transaction; safe to delete when nothing runs."""
+        return self.root / "staging"
+
+    @property
+    def locks(self) -> Path:
+        """One lock file per (measure, fingerprint) that is being computed."""
+        return self.root / "locks"
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME of this home."""
+        return self.root / "dagster"
+
+    def source_landing(self, source: str) -> Path:
+        """Folder whose files are the source."""
+        return self.landing / source
+
+    def subset(self, scope_kind: str, scope: str, budget: int, version: str) -> Path:
+        """Folder of one selection version."""
+        return self.subsets / scope_kind / scope / str(budget) / version

@@ -1,0 +1,167 @@
+"""The registry of selection versions: members, heads, and where each version's files stand.
+
+What belongs here: statements about selections. What does not: writing their files (subsets) or choosing rows.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from deita_assets.core.fingerprint import canonical_json, sha256_hex, short_digest
+from deita_assets.stores.ledgers import StoredLedger
+from deita_assets.stores.sql import first, statement
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Rows held at a time while a subset streams out of the store.
+STREAM_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class Member:
+    """One selected row."""
+
+    position: int
+    sample_id: str
+    rank: int
+    evol_score: float
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One selection version: a budget cut out of a ledger."""
+
+    ledger: StoredLedger
+    budget: int
+    members: tuple[Member, ...]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The ledger's spec with the budget: what decides the members."""
+        return {**self.ledger.spec, "budget": self.budget}
+
+    @property
+    def version(self) -> str:
+        """Content address of spec and ordered members."""
+        return short_digest({"spec": self.spec, "members": [member.sample_id for member in self.members]})
+
+    @property
+    def members_sha256(self) -> str:
+        """sha256 over the ordered sample ids, one per line: equal for equal subsets whatever their spec."""
+        return sha256_hex("\n".join(member.sample_id for member in self.members))
+
+
+def cut(con: duckdb.DuckDBPyConnection, ledger: StoredLedger, budget: int) -> Selection:
+    """The first `budget` kept rows of a ledger, in order."""
+    rows = con.execute(
+        "select kept_position, sample_id, rank, evol_score from store.ledger_row "
+        "where ledger_id = ? and kept_position <= ? order by kept_position",
+        [ledger.ledger_id, budget],
+    ).fetchall()
+    return Selection(ledger, budget, tuple(Member(*row) for row in rows))
+
+
+def register(
+    con: duckdb.DuckDBPyConnection, selection: Selection, directory: str, *, run_id: str | None, head: bool
+) -> bool:
+    """Record a version whose files stand in `directory`; returns False when it was known already.
+
+    `head` makes it the current version of its scope and budget; trials leave heads alone.
+    """
+    version, scope = selection.version, selection.ledger.scope
+    known = first(con.execute("select 1 from store.selection where selection_version = ?", [version]))
+    if not known:
+        con.execute(
+            "insert into store.selection values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                version, scope.kind, scope.name, selection.budget, len(selection.members),
+                selection.ledger.ledger_id, selection.members_sha256, canonical_json(selection.spec), directory,
+                not head, run_id, dt.datetime.now(dt.UTC),
+            ],
+        )  # fmt: skip
+        _insert_members(con, selection)
+    if head:
+        con.execute(
+            "insert or replace into store.selection_head values (?, ?, ?, ?)",
+            [scope.kind, scope.name, selection.budget, version],
+        )
+        con.execute("update store.selection set trial = false where selection_version = ?", [version])
+    return not known
+
+
+def head_members(con: duckdb.DuckDBPyConnection, scope_kind: str, scope: str, budget: int) -> str | None:
+    """Current version of a scope and budget, or None."""
+    row = first(
+        con.execute(
+            "select selection_version from store.selection_head where scope_kind = ? and scope = ? and budget = ?",
+            [scope_kind, scope, budget],
+        )
+    )
+    return str(row[0]) if row else None
+
+
+def member_rows(con: duckdb.DuckDBPyConnection, selection: Selection) -> Iterator[dict[str, Any]]:
+    """Every selected row with its conversation and scores, in selection order, `STREAM_ROWS` at a time."""
+    for start in range(0, len(selection.members), STREAM_ROWS):
+        part = selection.members[start : start + STREAM_ROWS]
+        con.register("members_now", _member_table(part))
+        cursor = con.execute(statement("selection/member_rows"))
+        names = [column[0] for column in cursor.description or []]
+        rows = cursor.fetchall()
+        con.unregister("members_now")
+        for row in rows:
+            yield {
+                **dict(zip(names, row, strict=True)),
+                "conversation": json.loads(row[names.index("conversation")]),
+            }
+
+
+def source_rows(con: duckdb.DuckDBPyConnection, sources: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Licence, files and counts of each source, for cards and manifests."""
+    rows = con.execute(statement("selection/source_rows"), {"sources": list(sources)}).fetchall()
+    return [
+        {
+            "source": s,
+            "licence": licence,
+            "rows": n,
+            "files": [{"uri": f["uri"], "sha256": f["sha256"]} for f in files],
+        }
+        for s, licence, n, files in rows
+    ]
+
+
+def fingerprint_specs(con: duckdb.DuckDBPyConnection, digests: list[str]) -> dict[str, Mapping[str, Any]]:
+    """Name and spec of each fingerprint."""
+    rows = con.execute(
+        "select fingerprint, kind, name, spec from store.fingerprint where fingerprint in (select unnest($d))",
+        {"d": digests},
+    ).fetchall()
+    return {str(d): {"kind": kind, "name": name, "spec": json.loads(spec)} for d, kind, name, spec in rows}
+
+
+def _insert_members(con: duckdb.DuckDBPyConnection, selection: Selection) -> None:
+    con.register("members_now", _member_table(selection.members))
+    con.execute(
+        "insert into store.selection_member select ?, position, sample_id, rank, evol_score from members_now "
+        "order by position",
+        [selection.version],
+    )
+    con.unregister("members_now")
+
+
+def _member_table(members: tuple[Member, ...]) -> pa.Table:
+    return pa.table(
+        {
+            "position": pa.array([m.position for m in members], pa.int64()),
+            "sample_id": pa.array([m.sample_id for m in members], pa.string()),
+            "rank": pa.array([m.rank for m in members], pa.int64()),
+            "evol_score": pa.array([m.evol_score for m in members], pa.float64()),
+        }
+    )

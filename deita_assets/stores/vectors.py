@@ -1,0 +1,220 @@
+"""The LanceDB tables: scores keyed by prompt, embeddings keyed by content; both insert-only.
+
+The keys are declared in the schema at creation: Lance then lets racing writers of one key through only once.
+Two rows of one key inside ONE batch would still both land, so every batch is deduplicated here first, and `add()`
+is never used. lancedb is imported on first use (1.3 s of CPU).
+
+What belongs here: reading and writing the two kinds of table. What does not: which rows to score or embed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from deita_assets.core.fingerprint import sha256_hex
+from deita_assets.errors import StoreError
+from deita_assets.stores.home import Home
+
+_KEY = {"lance-schema:unenforced-primary-key": "true"}
+_HEX = re.compile(r"^[0-9a-f]{8,64}$")
+
+_SCORES = pa.schema(
+    [
+        pa.field("score_key", pa.string(), nullable=False, metadata=_KEY),
+        pa.field("prompt_sha256", pa.string(), nullable=False),
+        pa.field("measure", pa.string(), nullable=False),
+        pa.field("scorer_fp", pa.string(), nullable=False),
+        pa.field("score", pa.float64()),
+        pa.field("status", pa.string(), nullable=False),
+    ]
+)
+
+
+def _connect(home: Home) -> Any:
+    import lancedb
+
+    return lancedb.connect(str(home.lance))
+
+
+def _insert(table: Any, key: str, batch: pa.Table) -> int:
+    """Insert the rows whose key is new; returns how many were."""
+    result = table.merge_insert(key).when_not_matched_insert_all().execute(batch)
+    return int(result.num_inserted_rows)
+
+
+class ScoreTable:
+    """`scores(score_key pk, prompt_sha256, measure, scorer_fp, score, status)`: equal prompts share one score."""
+
+    def __init__(self, home: Home) -> None:
+        self._table = _connect(home).create_table("scores", schema=_SCORES, exist_ok=True)
+
+    def insert(
+        self,
+        measure: str,
+        scorer_fp: str,
+        prompts: Sequence[str],
+        scores: NDArray[np.float64],
+        statuses: Sequence[str],
+    ) -> int:
+        """Add scores that are not there yet.
+
+        Args:
+            measure: `complexity` or `quality`.
+            scorer_fp: digest of the scorer's fingerprint.
+            prompts: prompt_sha256 of each score; repeats are stored once.
+            scores: shape (len(prompts),); NaN is stored as NULL.
+            statuses: one per prompt.
+
+        Returns:
+            The number of rows that were new.
+        """
+        first = {prompt: at for at, prompt in reversed(list(enumerate(prompts)))}
+        at = sorted(first.values())
+        batch = pa.table(
+            {
+                "score_key": [sha256_hex(f"{measure}:{prompts[i]}:{scorer_fp}") for i in at],
+                "prompt_sha256": [prompts[i] for i in at],
+                "measure": [measure] * len(at),
+                "scorer_fp": [scorer_fp] * len(at),
+                "score": pa.array(scores[at], from_pandas=True),  # NaN becomes NULL
+                "status": [statuses[i] for i in at],
+            },
+            schema=_SCORES,
+        )
+        return _insert(self._table, "score_key", batch)
+
+    def prompts(self, measure: str, scorer_fp: str) -> set[str]:
+        """prompt_sha256 of every stored result of one measure and scorer, whatever its status."""
+        return set(self._select(measure, scorer_fp, ["prompt_sha256"])["prompt_sha256"].to_pylist())
+
+    def results(self, measure: str, scorer_fp: str) -> pa.Table:
+        """(prompt_sha256, score, status) of every stored result of one measure and scorer."""
+        return self._select(measure, scorer_fp, ["prompt_sha256", "score", "status"])
+
+    def _select(self, measure: str, scorer_fp: str, columns: list[str]) -> pa.Table:
+        if measure not in ("complexity", "quality") or not _HEX.match(scorer_fp):
+            raise StoreError(f"no such scores: measure {measure!r}, scorer {scorer_fp!r}.")
+        where = f"measure = '{measure}' AND scorer_fp = '{scorer_fp}'"
+        return self._table.search().where(where).select(columns).to_arrow()
+
+
+class EmbeddingTable:
+    """`embeddings_<fp8>(content_sha256 pk, vector)`: fp16 vectors of one embedder."""
+
+    def __init__(self, home: Home, embedder_fp: str, dimension: int | None = None) -> None:
+        """Open the table of one embedder; make it when `dimension` is given.
+
+        Raises:
+            StoreError: the table is missing, or holds vectors of another dimension.
+        """
+        if not _HEX.match(embedder_fp):
+            raise StoreError(f"no such embedder: {embedder_fp!r}.")
+        self.name = f"embeddings_{embedder_fp[:8]}"
+        connection = _connect(home)
+        if dimension is None:
+            self._table = _open(connection, self.name)
+        else:
+            self._table = connection.create_table(
+                self.name, schema=_embedding_schema(dimension), exist_ok=True
+            )
+        self.dimension: int = self._table.schema.field("vector").type.list_size
+        if dimension not in (None, self.dimension):
+            raise StoreError(
+                f"{self.name} holds vectors of {self.dimension} numbers, the embedder gives {dimension}.",
+                cure="Embedders of other dimensions need another fingerprint; name the model by its revision.",
+            )
+
+    def insert(self, contents: Sequence[str], vectors: NDArray[np.floating[Any]]) -> int:
+        """Add vectors that are not there yet, stored as fp16.
+
+        Args:
+            contents: content_sha256 of each vector.
+            vectors: shape (len(contents), dimension), unit length.
+
+        Returns:
+            The number of rows that were new.
+        """
+        first = {content: at for at, content in reversed(list(enumerate(contents)))}
+        at = sorted(first.values())
+        halves = np.ascontiguousarray(vectors[at], dtype=np.float16)
+        batch = pa.table(
+            [
+                pa.array([contents[i] for i in at]),
+                pa.FixedSizeListArray.from_arrays(pa.array(halves.reshape(-1)), self.dimension),
+            ],
+            schema=_embedding_schema(self.dimension),
+        )
+        return _insert(self._table, "content_sha256", batch)
+
+    def contents(self) -> set[str]:
+        """content_sha256 of every stored vector."""
+        keys = self._table.search().select(["content_sha256"]).to_arrow()
+        return set(keys["content_sha256"].to_pylist())
+
+    def load(self, contents: Iterable[str]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
+        """Vectors of `contents`, in their order.
+
+        Returns:
+            (vectors, found): float16 of shape (n, dimension), zero where not found, and a mask of shape (n,).
+            Reads the table once, batch by batch: only the wanted rows are held.
+        """
+        wanted = list(contents)
+        unique = pa.array(list(dict.fromkeys(wanted)), pa.string())
+        held = np.zeros((len(unique), self.dimension), np.float16)
+        found = np.zeros(len(unique), np.bool_)
+        for batch in self._table.search().select(["content_sha256", "vector"]).to_batches():
+            place = pc.index_in(batch["content_sha256"], value_set=unique)
+            hit = np.asarray(place.is_valid())
+            at = np.asarray(place.drop_null())
+            vectors = batch["vector"].flatten().to_numpy(zero_copy_only=False).reshape(-1, self.dimension)
+            held[at] = vectors[hit]
+            found[at] = True
+        if len(unique) == len(wanted):
+            return held, found
+        back = np.asarray(pc.index_in(pa.array(wanted, pa.string()), value_set=unique))
+        return held[back], found[back]
+
+
+def _open(connection: Any, name: str) -> Any:
+    try:
+        return connection.open_table(name)
+    except (ValueError, FileNotFoundError) as error:
+        raise StoreError(f"LanceDB has no table {name}.", cure="Materialise `embeddings` first.") from error
+
+
+def _embedding_schema(dimension: int) -> pa.Schema:
+    return pa.schema(
+        [
+            pa.field("content_sha256", pa.string(), nullable=False, metadata=_KEY),
+            pa.field("vector", pa.list_(pa.float16(), dimension), nullable=False),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class TableAudit:
+    """Rows and distinct keys of one table; they differ only when a key was doubled."""
+
+    name: str
+    n_rows: int
+    n_keys: int
+
+
+def audit_tables(home: Home) -> list[TableAudit]:
+    """Count rows and distinct keys of every table."""
+    connection = _connect(home)
+    audits = []
+    for path in sorted(home.lance.glob("*.lance")):
+        table = connection.open_table(path.stem)
+        key = "score_key" if path.stem == "scores" else "content_sha256"
+        keys = table.search().select([key]).to_arrow()[key]
+        audits.append(TableAudit(path.stem, len(keys), pc.count_distinct(keys).as_py()))
+    return audits

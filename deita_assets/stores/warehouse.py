@@ -1,0 +1,111 @@
+"""The DuckDB warehouse: opening it late, closing it early, and keeping its schema current.
+
+DuckDB allows one writing process or many reading ones per file, never both, and refuses the others at once.
+So every access waits for `warehouse.lock` first (shared to read, exclusive to write) and keeps it for one short
+transaction. Nothing computes while a connection is open.
+
+What belongs here: connections, transactions, migrations. What does not: statements about rows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from deita_assets.core.fingerprint import sha256_hex
+from deita_assets.errors import StoreError
+from deita_assets.stores.home import Home
+from deita_assets.stores.lock import DEFAULT_DEADLINE_S, file_lock
+from deita_assets.stores.sql import statements
+
+#: v1.5.0 files are read by DuckDB 1.5 clients too; 2.0's own default is read by 2.0 alone.
+_CONFIG: dict[str, Any] = {
+    "storage_compatibility_version": "v1.5.0",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+_MIGRATIONS = "create table if not exists store.migration(name varchar primary key, sha256 varchar not null)"
+
+
+class Warehouse:
+    """Short, serialised transactions on `warehouse.duckdb` of one home."""
+
+    def __init__(self, home: Home, *, deadline_s: float = DEFAULT_DEADLINE_S) -> None:
+        self.home = home
+        self.deadline_s = deadline_s
+
+    @contextmanager
+    def write(self, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Args:
+            purpose: in words, shown to processes that wait for the lock.
+
+        Raises:
+            LockTimeoutError: another process held the warehouse until the deadline.
+        """
+        with self._open(purpose, read_only=False) as con:
+            con.execute("begin")
+            try:
+                yield con
+            except BaseException:
+                con.execute("rollback")
+                raise
+            con.execute("commit")
+
+    @contextmanager
+    def read(self, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-only connection; many may be open at once."""
+        if not self.home.warehouse.exists():
+            self.migrate()
+        with self._open(purpose, read_only=True) as con:
+            yield con
+
+    def migrate(self) -> None:
+        """Bring the schema and the public views up to date; a no-op when they are.
+
+        Raises:
+            StoreError: when an applied migration differs from the shipped one.
+        """
+        with self.write("migrate the warehouse") as con:
+            con.execute("create schema if not exists store")
+            con.execute(_MIGRATIONS)
+            applied = dict(con.execute("select name, sha256 from store.migration").fetchall())
+            for name, text in statements("schema"):
+                _apply_migration(con, name, text, applied.get(name))
+            public = statements("public")
+            digest = sha256_hex("".join(text for _, text in public))
+            if applied.get("public") != digest:
+                for _, text in public:
+                    con.execute(text)
+                con.execute("insert or replace into store.migration values ('public', ?)", [digest])
+
+    @contextmanager
+    def _open(self, purpose: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        with file_lock(self.home.warehouse_lock, purpose, shared=read_only, deadline_s=self.deadline_s):
+            con = duckdb.connect(
+                str(self.home.warehouse),
+                read_only=read_only,
+                config=_CONFIG | {"threads": os.cpu_count() or 1},
+            )
+            try:
+                con.execute("set TimeZone = 'UTC'")
+                yield con
+            finally:
+                con.close()
+
+
+def _apply_migration(con: duckdb.DuckDBPyConnection, name: str, text: str, applied: str | None) -> None:
+    digest = sha256_hex(text)
+    if applied is None:
+        con.execute(text)
+        con.execute("insert into store.migration values (?, ?)", [name, digest])
+    elif applied != digest:
+        raise StoreError(
+            f"warehouse.duckdb: migration {name} was applied as {applied[:12]}, this version ships {digest[:12]}.",
+            cure="Use the version of deita_assets that made this home, or start a new home.",
+        )
