@@ -181,8 +181,9 @@ def _half_comparable(part: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
 
     numpy tests float16 in software, ten times slower.
     """
-    largest = (part.view(np.uint16) & 0x7FFF).max(axis=1)
-    return (largest > 0) & (largest < 0x7C00)
+    largest: NDArray[np.uint16] = (part.view(np.uint16) & 0x7FFF).max(axis=1)
+    usable: NDArray[np.bool_] = (largest > 0) & (largest < 0x7C00)
+    return usable
 
 
 def _refuse(

@@ -12,6 +12,7 @@ import os
 import tomllib
 from typing import Annotated, Any, Literal
 
+import pydantic_settings
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -177,6 +178,16 @@ class DeitaSettings(BaseSettings):
         return list(named)
 
 
+_PLACES = "deita.toml or a DEITA_* variable"
+#: Model of the keys below each top-level table.
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "scorer": ScorerSettings,
+    "embedder": EmbedderSettings,
+    "sources": SourceSettings,
+    "mixtures": MixtureSettings,
+}
+
+
 def load_settings(home: Home) -> DeitaSettings:
     """Read `deita.toml` of a home and the environment.
 
@@ -184,15 +195,35 @@ def load_settings(home: Home) -> DeitaSettings:
         SettingsError: an unknown key or a wrong value, with its place.
     """
     _refuse_unknown_variables()
+    written = _written(home)
     try:
-        text = home.settings.read_text(encoding="utf-8") if home.settings.exists() else ""
-        settings = DeitaSettings(**tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"deita.toml is not TOML: {error}.", cure="Correct that line.") from error
-    except (ValidationError, InvalidNameError) as error:
-        raise SettingsError(f"deita.toml or a DEITA_* variable: {_first_problem(error)}.") from error
+        settings = DeitaSettings(**written)
+    except InvalidNameError as error:
+        raise SettingsError(f"{_PLACES}: {error.message}", cure=error.cure) from error
+    except ValidationError as error:
+        raise _wrong_value(error) from error
+    except pydantic_settings.SettingsError as error:
+        raise SettingsError(
+            f"{error}: {error.__cause__}.",
+            cure="Lists and tables in variables are JSON, such as [100, 1000].",
+        ) from error
     _refuse_shared_names(settings)
     return settings
+
+
+def _written(home: Home) -> dict[str, Any]:
+    """The keys of `deita.toml`; refused here when unknown, because pydantic takes `_names` for its own options."""
+    try:
+        text = home.settings.read_text(encoding="utf-8") if home.settings.exists() else ""
+        keys = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"deita.toml is not TOML in UTF-8: {error}.", cure="Correct that line."
+        ) from error
+    for key in keys:
+        if key not in DeitaSettings.model_fields:
+            raise SettingsError(f"deita.toml: {key!r} is not a setting.", cure=_known_keys(DeitaSettings))
+    return keys
 
 
 def _refuse_shared_names(settings: DeitaSettings) -> None:
@@ -201,11 +232,17 @@ def _refuse_shared_names(settings: DeitaSettings) -> None:
         raise SettingsError(f"{', '.join(shared)}: both a source and a mixture.", cure="Rename the mixture.")
 
 
-def _first_problem(error: ValidationError | InvalidNameError) -> str:
-    if isinstance(error, InvalidNameError):
-        return str(error)
+def _wrong_value(error: ValidationError) -> SettingsError:
     first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return SettingsError(f"{_PLACES}: {place}: {first['msg']}.", cure="Correct that value.")
+    section = _SECTIONS[str(first["loc"][0])]
+    return SettingsError(f"{_PLACES}: {place} is not a setting.", cure=_known_keys(section))
+
+
+def _known_keys(section: type[BaseModel]) -> str:
+    return f"Known: {', '.join(section.model_fields)}."
 
 
 def _refuse_unknown_variables() -> None:

@@ -66,6 +66,7 @@ def make_plan(
         UsageError: both kinds of scope, or no budget anywhere.
         NotFoundError: an unknown source, or no source at all.
     """
+    settings = session.settings  # a wrong deita.toml is the first thing to hear about
     if sources and mixtures:
         raise UsageError("--source and --mixture together.", cure="Select within sources, or from a mixture.")
     from deita_assets.engines.landing import source_names
@@ -82,12 +83,10 @@ def make_plan(
         kind, scopes, needed = "source", sources, sources
     else:
         kind, scopes = "mixture", mixtures or (ALL,)
-        needed = tuple(
-            dict.fromkeys(s for name in scopes for s in session.settings.mixture_sources(name, known))
-        )
+        needed = tuple(dict.fromkeys(s for name in scopes for s in settings.mixture_sources(name, known)))
     wanted = {int(validate_budget(text)) for text in budgets}
     if not wanted:
-        wanted = {b for scope in scopes for b in session.settings.wanted_budgets(kind, scope)}
+        wanted = {b for scope in scopes for b in settings.wanted_budgets(kind, scope)}
     if not wanted:
         raise UsageError("no budget.", cure="Give --budget N, or set `budgets = [N]` in deita.toml.")
     return Plan(kind, tuple(dict.fromkeys(scopes)), tuple(dict.fromkeys(needed)), tuple(sorted(wanted)))

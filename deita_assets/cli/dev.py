@@ -6,10 +6,7 @@ What belongs here: starting them. What does not: the graph.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import click
 
@@ -26,7 +23,7 @@ load_from:
 @click.command("dev")
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 @with_session
-def command(session: Session, port: int) -> int:
+def command(session: Session, port: int) -> None:
     """Serve the UI at http://127.0.0.1:PORT until interrupted. It has no login: loopback only."""
     from deita_assets.stores.warehouse import Warehouse
 
@@ -34,6 +31,8 @@ def command(session: Session, port: int) -> int:
     Warehouse(session.home).migrate()
     curation.register("mixture", session.settings.mixture_names)
     curation.register("budget", [str(budget) for budget in session.settings.budgets])
+    workspace = session.home.dagster / "workspace.yaml"
+    workspace.write_text(_WORKSPACE, encoding="utf-8")
     session.out.print(
         f"Dagster UI of {session.home.root} at http://127.0.0.1:{port} (Ctrl-C ends it)", markup=False
     )
@@ -42,13 +41,7 @@ def command(session: Session, port: int) -> int:
         "DEITA_HOME": str(session.home.root),
         "DAGSTER_HOME": str(session.home.dagster),
     }
-    with tempfile.TemporaryDirectory(prefix="deita-dev-") as folder:
-        workspace = Path(folder) / "workspace.yaml"
-        workspace.write_text(_WORKSPACE, encoding="utf-8")
-        arguments = ["-m", "dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
-        server = subprocess.Popen([sys.executable, *arguments], env=environment)
-        try:
-            return server.wait()
-        except KeyboardInterrupt:
-            server.terminate()
-            return server.wait(timeout=30)
+    arguments = ["-m", "dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
+    sys.stdout.flush()
+    # Dagster takes this process over, so that a signal ends its servers too and leaves no orphan.
+    os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606 - fixed arguments, no shell

@@ -1,7 +1,6 @@
 """The canonical conversation: one form for every format, its hash, and how turns are paired.
 
-What belongs here: what a conversation is and how it gets its identity. What does not: reading formats
-(formats).
+What belongs here: what a conversation is and how it gets its identity. What does not: formats of files.
 """
 
 from __future__ import annotations
@@ -27,17 +26,15 @@ class Message:
         role: who speaks.
         content: the text; None only where an assistant gives nothing but tool calls.
         name: the speaker's or the tool's name.
-        tool_calls: JSON list in the form `{"type": "function", "function": {"name", "arguments"}}`, or as it
-            came.
+        tool_calls: JSON list of `{"type": "function", "function": {"name", "arguments"}}`, or as it came. It
+            counts for equality, but not for `hash`, because lists have none.
         tool_call_id: which call a tool message answers.
     """
 
     role: Role
     content: str | None
     name: str | None = None
-    tool_calls: list[Any] | None = field(
-        default=None, hash=False
-    )  # a list has no hash; it still counts for ==
+    tool_calls: list[Any] | None = field(default=None, hash=False)
     tool_call_id: str | None = None
 
 

@@ -54,7 +54,8 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _shard_names(index: Path) -> list[str]:
-    weight_map = json.loads(index.read_text(encoding="utf-8")).get("weight_map")
+    content = json.loads(index.read_text(encoding="utf-8"))
+    weight_map = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
         raise ValueError(f"{index}: no weight_map found, expected one entry per tensor")
     names = sorted(set(weight_map.values()))

@@ -12,8 +12,7 @@ with products, product of sums, root and quotient in float64 and `fsum` the corr
 (`math.fsum`). A correctly rounded sum is one number whatever the order of its terms, so neither block size
 nor threads, BLAS or device can move it; equal vectors have similarity exactly 1.0, because sqrt(s * s) == s
 in IEEE arithmetic. A float64 vector whose largest magnitude lies outside 2**-200 .. 2**200 is first
-multiplied by the power of two that brings it into [0.5, 1): no digit changes, and no square overflows or
-vanishes.
+multiplied by the power of two that brings it into [0.5, 1), so that no square overflows and no norm vanishes.
 """
 
 from __future__ import annotations

@@ -22,6 +22,9 @@ from deita_assets.errors import EmbedderError
 DTYPES = ("float32", "bfloat16")
 #: Read where the folder states no window of its own.
 _DEFAULT_WINDOW = 512
+#: What config.json calls the length of a token state, by architecture.
+_WIDTH_NAMES = ("hidden_size", "dim", "d_model")
+_AGAIN = "Download the model again; its files are incomplete or damaged."
 _KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize"})
 
 
@@ -54,9 +57,7 @@ def read_settings(folder: Path) -> EncoderSettings:
     try:
         weights = weight_files(folder)
     except (FileNotFoundError, ValueError) as error:
-        raise EmbedderError(
-            f"{error}.", cure="Download the model again; its weights are incomplete."
-        ) from error
+        raise EmbedderError(f"{error}.", cure=_AGAIN) from error
     if not weights:
         raise EmbedderError(
             f"{folder}: no safetensors weights found.",
@@ -66,13 +67,22 @@ def read_settings(folder: Path) -> EncoderSettings:
     config, sentence = _read_json(folder / "config.json"), _read_json(folder / "sentence_bert_config.json")
     limit = config.get("max_position_embeddings", _DEFAULT_WINDOW)
     window = sentence.get("max_seq_length") or min(limit, _DEFAULT_WINDOW)
-    return EncoderSettings(window, int(config["hidden_size"]), bool(sentence.get("do_lower_case", False)))
+    width = next((config[name] for name in _WIDTH_NAMES if isinstance(config.get(name), int)), None)
+    if width is None:
+        raise EmbedderError(
+            f"{folder / 'config.json'}: none of {', '.join(_WIDTH_NAMES)} found, expected the length of a vector.",
+            cure="Name the folder of an encoder, such as all-MiniLM-L6-v2.",
+        )
+    return EncoderSettings(window, width, bool(sentence.get("do_lower_case", False)))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    value = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EmbedderError(f"{path}: no JSON ({error}).", cure=_AGAIN) from error
     return value if isinstance(value, dict) else {"modules": value}
 
 
@@ -103,14 +113,14 @@ def _check_pooling(path: Path) -> None:
 class Encoder:
     """Tokenizer and encoder of one folder."""
 
-    def __init__(self, folder: Path, *, device: str, dtype: str) -> None:
+    def __init__(self, folder: Path, *, dimension: int, device: str, dtype: str) -> None:
         """Loads both from local files.
 
         Raises:
             EmbedderError: when a library is missing or the folder cannot be loaded.
         """
         torch, transformers = _import_libraries()
-        self._torch, self._device = torch, device
+        self._torch, self._device, self._dimension = torch, device, dimension
         self._out_of_memory: tuple[type[BaseException], ...] = (torch.OutOfMemoryError,)
         self._tokenizer, model = _load(transformers, folder, getattr(torch, dtype))
         self._model = model.eval().to(device)
@@ -139,7 +149,7 @@ class Encoder:
     ) -> NDArray[np.float32]:
         """Sum of the last hidden states over all tokens of each framed window, float32 (len(windows), d)."""
         framed = [[*self._head, *window, *self._tail] for window in windows]
-        sums = np.empty((len(framed), self._model.config.hidden_size), dtype=np.float32)
+        sums = np.empty((len(framed), self._dimension), dtype=np.float32)
 
         def compute(batch: list[int]) -> None:
             sums[batch] = self._forward([framed[row] for row in batch])

@@ -96,7 +96,7 @@ class SentenceEmbedder:
             EmbedderError: when the encoder cannot be loaded, or its window has no room for text.
         """
         if self._loaded is None:
-            encoder = Encoder(self._folder, device=self._device, dtype=self._dtype)
+            encoder = Encoder(self._folder, dimension=self.dimension, device=self._device, dtype=self._dtype)
             if encoder.frame_tokens >= self.window:
                 raise EmbedderError(
                     f"{self._folder}: a window of {self.window} tokens holds nothing beside "

@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from deita_assets.core.conversation import Conversation
 from deita_assets.core.fingerprint import Fingerprint, sha256_hex
 from deita_assets.embedders.base import Embedder
 from deita_assets.engines.progress import LOG_EVERY_S, Progress
-from deita_assets.scorers.base import Scorer
+from deita_assets.errors import EmbedderError, ScorerError
+from deita_assets.scorers.base import SCORED, Scorer, Status
 from deita_assets.stores import pool, scored
 from deita_assets.stores.home import Home
 from deita_assets.stores.lock import file_lock
-from deita_assets.stores.vectors import EmbeddingTable, ScoreTable
+from deita_assets.stores.vectors import EmbeddingTable, ScoreTable, comparable
 from deita_assets.stores.warehouse import Warehouse
 
 #: Work lost by a kill is at most about this long; shorter commits would fill Lance with tiny versions.
@@ -46,6 +51,10 @@ class Step(Protocol):
         """Keys that have a result already."""
         ...
 
+    def compute(self, texts: Sequence[Text]) -> Any:
+        """Results without storing them."""
+        ...
+
     def commit(self, keys: Sequence[str], texts: Sequence[Text]) -> Counter[str]:
         """Compute and store results; returns how many of each status."""
         ...
@@ -64,9 +73,18 @@ class ScoreStep:
         """Prompts that have a result of this scorer."""
         return self._table.prompts(self.name, self.fingerprint.digest)
 
+    def compute(self, texts: Sequence[Text]) -> tuple[NDArray[np.float64], list[Status]]:
+        """Scores and statuses of prompts."""
+        return self._scorer.score_turns(texts)
+
     def commit(self, keys: Sequence[str], texts: Sequence[Text]) -> Counter[str]:
-        """Score prompts and store them."""
-        scores, statuses = self._scorer.score_turns(texts)
+        """Score prompts and store them.
+
+        Raises:
+            ScorerError: the scorer broke its contract.
+        """
+        scores, statuses = self.compute(texts)
+        _check_scores(self.name, len(texts), scores, statuses)
         self._table.insert(self.name, self.fingerprint.digest, keys, scores, statuses)
         return Counter(statuses)
 
@@ -85,11 +103,44 @@ class EmbedStep:
         """Contents that have a vector of this embedder."""
         return self._table.contents()
 
+    def compute(self, texts: Sequence[Text]) -> NDArray[np.float32]:
+        """Vectors of canonical conversations."""
+        return self._embedder.embed([Conversation.from_canonical(text) for text, _ in texts])
+
     def commit(self, keys: Sequence[str], texts: Sequence[Text]) -> Counter[str]:
-        """Embed conversations and store their vectors."""
-        vectors = self._embedder.embed([Conversation.from_canonical(text) for text, _ in texts])
-        self._table.insert(keys, vectors)
-        return Counter(ok=len(keys))
+        """Embed conversations and store their vectors.
+
+        A zero or non-finite vector has no direction and is not stored: its row gets the verdict `invalid`.
+
+        Raises:
+            EmbedderError: the embedder broke its contract.
+        """
+        halves = self.compute(texts).astype(np.float16)
+        if halves.shape != (len(texts), self._table.dimension):
+            raise EmbedderError(
+                f"{self.fingerprint.name} gave vectors of shape {halves.shape} for {len(texts)} conversations, "
+                f"expected ({len(texts)}, {self._table.dimension})."
+            )
+        usable = np.flatnonzero(comparable(halves)).tolist()
+        self._table.insert([keys[at] for at in usable], halves[usable])
+        return Counter(ok=len(usable), non_finite=len(keys) - len(usable))
+
+
+def _check_scores(name: str, n_texts: int, scores: NDArray[np.float64], statuses: Sequence[Status]) -> None:
+    """Refuse results that cannot be told apart: results are matched to prompts by their place."""
+    if np.shape(scores) != (n_texts,) or len(statuses) != n_texts:
+        raise ScorerError(
+            f"{name} scorer gave {np.shape(scores)} scores and {len(statuses)} statuses for {n_texts} turns."
+        )
+    wrong = [
+        status
+        for score, status in zip(scores, statuses, strict=True)
+        if np.isfinite(score) != (status in SCORED)
+    ]
+    if wrong:
+        raise ScorerError(
+            f"{name} scorer gave status {wrong[0]!r} to a turn, and a score that does not fit it."
+        )
 
 
 @dataclass
@@ -143,11 +194,23 @@ def cover_source(
             keys_digest=sha256_hex("\n".join(keys))[:16],
         )  # fmt: skip
         progress = Progress(len(pending), sum(n for n, _ in pending), show or (lambda _: None), every_s)
-        _run(warehouse, step, source, pending, progress, covered, hook)
+        try:
+            _run(warehouse, step, source, pending, progress, covered, hook)
+        except Exception as error:
+            _note_attempt(warehouse, step, source, error)
+            raise
     with warehouse.write(f"{step.name} of {source}: coverage") as con:
         scored.save_fingerprint(con, step.fingerprint)
         scored.save_coverage(con, source, step.name, scored.Coverage(step.fingerprint.digest, version))
     return covered
+
+
+def _note_attempt(warehouse: Warehouse, step: Step, source: str, error: Exception) -> None:
+    """Keep what stopped a run; what it had committed stays, and the next run takes up the rest."""
+    with suppress(Exception), warehouse.write(f"{step.name} of {source}: failed") as con:
+        scored.save_attempt(
+            con, source, step.name, step.fingerprint.digest, f"{type(error).__name__}: {error}"
+        )
 
 
 def _run(

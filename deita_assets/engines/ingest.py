@@ -8,6 +8,7 @@ What belongs here: the order of those steps and the rule about removals. What do
 
 from __future__ import annotations
 
+import re
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -90,6 +91,7 @@ class _Ingest:
                 f"source {self.source!r}: {self.folder} holds no file.",
                 cure=f"Run `deita-assets add {self.source} PATH`, or put files there.",
             )
+        self._clear_staging()
         new, gone = self._changes()
         if not new and not gone:
             return self._unchanged()
@@ -106,6 +108,13 @@ class _Ingest:
             return replace(self._unchanged(), n_withheld=withheld.n_rows)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+    def _clear_staging(self) -> None:
+        """Remove what a killed ingest of this source left; the source's lock is held, so none is running."""
+        name = re.compile(rf"{re.escape(self.source)}-[0-9a-f]{{12}}")
+        for left in self.warehouse.home.staging.glob(f"{self.source}-*"):
+            if name.fullmatch(left.name):
+                shutil.rmtree(left, ignore_errors=True)
 
     @property
     def field_map(self) -> dict[str, str]:
@@ -147,9 +156,10 @@ class _Ingest:
             [self.source],
         )
         pool.close_files(con, self.source, gone, seq)
-        n_new = pool.load_staged(con, stage.folder, self.source, seq, batch_id)
+        pool.load_staged(con, stage.folder, self.source, seq, batch_id)
         pool.save_files(con, self.source, stage.files, seq, batch_id)
         n_withdrawn, n_withheld = self._withdraw(con, gone, seq)
+        n_new = pool.rows_gained(con, self.source)
         report = replace(
             pool.account(con, self.source),
             n_new=n_new, n_withdrawn=n_withdrawn, n_withheld=n_withheld, changed=True,
@@ -165,8 +175,9 @@ class _Ingest:
         """Rebuild the pool; hold removals back when they look like an accident. Returns (withdrawn, withheld)."""
         pool.rebuild_pool(con, self.source, seq)
         before, lost = pool.rows_lost(con, self.source)
-        suspicious = lost > REMOVAL_GUARD * before or (gone and not self.standing)
-        if lost == 0 or self.reading.accept_removals or self._reread or not suspicious:
+        emptied = bool(gone) and not self.standing
+        suspicious = emptied or (lost > REMOVAL_GUARD * before and not self._reread)
+        if lost == 0 or self.reading.accept_removals or not suspicious:
             return lost, 0
         pool.reopen_files(con, self.source, gone, seq)
         pool.rebuild_pool(con, self.source, seq)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.core.names import validate_source_name
+from deita_assets.core.strict_json import is_encodable
 from deita_assets.errors import InvalidNameError, NotFoundError, SourceFileError
 from deita_assets.stores.home import Home
 from deita_assets.stores.pool import LandingFile
@@ -33,21 +34,21 @@ def landing_paths(home: Home, source: str) -> list[Path]:
     """The files of a source: regular, visible, finished; in name order.
 
     Raises:
-        SourceFileError: a symbolic link, device or FIFO stands there; these could reach outside landing.
+        SourceFileError: a symbolic link, device or FIFO stands there (these could reach outside landing), or a
+            name is no UTF-8 (no store can hold it).
     """
     folder = home.source_landing(validate_source_name(source))
     found: list[Path] = []
+    _refuse_link(source, folder, folder)
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            _refuse_link(source, folder, Path(base) / name)
         for name in sorted(names):
             if name.startswith(".") or name.endswith(UNFINISHED):
                 continue
             path = Path(base) / name
-            if not stat.S_ISREG(path.lstat().st_mode):
-                raise SourceFileError(
-                    f"source {source!r}: {path.relative_to(folder)} is no regular file.",
-                    cure="Copy the file itself into landing; links and devices are refused.",
-                )
+            _refuse_odd(source, folder, path)
             found.append(path)
     return found
 
@@ -73,20 +74,32 @@ def landing_files(home: Home, source: str) -> list[LandingFile]:
 
 
 def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes as hex."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    """sha256 of a file's bytes as hex.
+
+    Raises:
+        SourceFileError: it cannot be read, or left since it was listed.
+    """
+    try:
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceFileError(
+            f"{path}: {error.strerror}.", cure="Check that the file stands there and may be read."
+        ) from error
 
 
 def copy_into_landing(home: Home, source: str, paths: Iterable[Path]) -> list[Path]:
     """Copy files, or all files of folders, into the landing folder of a source; a reader never sees half a file.
 
+    A file of the same name that stands in landing is replaced: this is how a new edition of a file comes in.
+
     Raises:
         NotFoundError: a path does not exist.
-        SourceFileError: another file of that name with other content stands in landing already.
+        SourceFileError: two of the files have one name and different content, so that one would be lost.
     """
     folder = home.source_landing(validate_source_name(source))
     chosen = [file for path in paths for file in _files_of(path)]
+    _refuse_lost(chosen)
     folder.mkdir(parents=True, exist_ok=True)
     return [_copy(file, folder / file.name) for file in chosen]
 
@@ -97,6 +110,37 @@ def _files_of(path: Path) -> list[Path]:
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file or folder.", cure="Check the path.")
     return [path]
+
+
+def _refuse_lost(files: list[Path]) -> None:
+    first: dict[str, Path] = {}
+    for file in files:
+        other = first.setdefault(file.name, file)
+        if other != file and file_sha256(other) != file_sha256(file):
+            raise SourceFileError(
+                f"{other} and {file} have one name and different content.",
+                cure="Rename one of them; files of a source stand in one folder.",
+            )
+
+
+def _refuse_link(source: str, landing: Path, path: Path) -> None:
+    if path.is_symlink():
+        shown = path.name if path == landing else path.relative_to(landing)
+        raise SourceFileError(
+            f"source {source!r}: {shown} is a symbolic link.",
+            cure="Copy the files themselves into landing; links are refused because they could lead anywhere.",
+        )
+
+
+def _refuse_odd(source: str, landing: Path, path: Path) -> None:
+    shown = str(path.relative_to(landing))
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise SourceFileError(
+            f"source {source!r}: {shown!a} is no regular file.",
+            cure="Copy the file itself into landing; links and devices are refused.",
+        )
+    if not is_encodable(shown):
+        raise SourceFileError(f"source {source!r}: the name {shown!a} is no UTF-8.", cure="Rename the file.")
 
 
 def _copy(file: Path, target: Path) -> Path:

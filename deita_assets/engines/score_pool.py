@@ -8,7 +8,7 @@ What belongs here: from stored scores to one row per conversation. What does not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import fsum, isfinite
@@ -18,7 +18,9 @@ import pyarrow as pa
 
 from deita_assets.core.evol_score import aggregate
 from deita_assets.core.fingerprint import sha256_hex
+from deita_assets.errors import NotFoundError
 from deita_assets.stores import pool, scored
+from deita_assets.stores.scored import Coverage
 from deita_assets.stores.vectors import ScoreTable
 from deita_assets.stores.warehouse import Warehouse
 
@@ -56,7 +58,7 @@ def score_pool(warehouse: Warehouse, source: str, aggregation: str) -> ScoredPoo
         aggregation: one of `core.evol_score.AGGREGATIONS`.
 
     Raises:
-        NotFoundError: a measure was never computed for the source.
+        NotFoundError: a measure was never computed for the source, or not yet for its newest turns.
     """
     with warehouse.read(f"scored pool of {source}: coverage") as con:
         covered = {measure: scored.coverage(con, source, measure) for measure in ("complexity", "quality")}
@@ -70,9 +72,24 @@ def score_pool(warehouse: Warehouse, source: str, aggregation: str) -> ScoredPoo
             "source": source, "pool_version": version,
             "scorer_complexity": covered["complexity"].fingerprint, "scorer_quality": covered["quality"].fingerprint,
         }  # fmt: skip
-        rows = [{**shared, **row} for row in _rows(scored.turns_side_by_side(con, source), aggregation)]
+        turns = scored.turns_side_by_side(con, source)
+        _refuse_uncovered(source, version, covered, turns)
+        rows = [{**shared, **row} for row in _rows(turns, aggregation)]
         scored.replace_scored_pool(con, source, pa.Table.from_pylist(rows, schema=_SCHEMA))
     return _summary(source, version, rows)
+
+
+def _refuse_uncovered(
+    source: str, version: str, covered: Mapping[str, Coverage], turns: list[tuple[Any, ...]]
+) -> None:
+    """Refuse turns that are only not scored yet: called unscored, they would stay so in every ledger made of them."""
+    for at, measure in ((5, "complexity"), (6, "quality")):
+        missing = sum(turn[at] == "missing" for turn in turns)
+        if missing and covered[measure].pool_version != version:
+            raise NotFoundError(
+                f"source {source!r}: {missing:,} turns have no {measure} score yet; the pool changed since.",
+                cure=f"Materialise {measure}_scores for it, or run `deita-assets curate --source {source}`.",
+            )
 
 
 def _rows(turns: list[tuple[Any, ...]], aggregation: str) -> Iterator[dict[str, Any]]:

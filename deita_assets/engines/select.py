@@ -23,7 +23,7 @@ from deita_assets.core.block_kernel import NumpyKernel
 from deita_assets.core.evol_score import aggregate
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.core.repr_filter import GreedyPass
-from deita_assets.errors import MixedFingerprintsError, NotFoundError
+from deita_assets.errors import MixedFingerprintsError, NotFoundError, StoreError
 from deita_assets.exports.card import dataset_card
 from deita_assets.exports.jsonl import write_messages_jsonl
 from deita_assets.exports.parquet import write_parquet
@@ -31,7 +31,7 @@ from deita_assets.stores import ledgers, scored, selections
 from deita_assets.stores.ledgers import Candidates, LedgerRows, Scope, StoredLedger
 from deita_assets.stores.selections import Selection
 from deita_assets.stores.subsets import publish_folder
-from deita_assets.stores.vectors import EmbeddingTable
+from deita_assets.stores.vectors import EmbeddingTable, comparable
 from deita_assets.stores.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def make_ledger(
     """The ledger of a scope as its scored rows stand now, at least as deep as `budget` (None: to the end).
 
     Raises:
-        NotFoundError: a source of the scope is not scored or embedded yet.
+        NotFoundError: a source of the scope, or of its newest rows, is not scored or embedded yet.
         MixedFingerprintsError: its sources were scored or embedded by different models.
     """
     with warehouse.read(f"ledger of {scope.name}: candidates") as con:
@@ -96,8 +96,11 @@ def make_ledger(
         ledger_id = short_digest(spec)
         found = ledgers.find_ledger(con, ledger_id)
         candidates = None if found else ledgers.candidates(con, scope.sources)
+        behind = _embedded_before(con, spec)
     if candidates is not None:
-        found = _first_pass(warehouse, scope, spec, candidates, budget, trial, on_progress)
+        ranked, vectors = _rank(warehouse, spec, candidates)
+        _refuse_unembedded(scope, [candidates.sources[at] for at in vectors.missing], behind)
+        found = _first_pass(warehouse, scope, spec, ranked, vectors, budget, trial, on_progress)
     assert found is not None  # noqa: S101 - found, or just made
     found = deepen(warehouse, found, budget, on_progress=on_progress)
     if not trial:
@@ -115,7 +118,9 @@ def deepen(
     with warehouse.read(f"ledger {ledger.ledger_id}: rows") as con:
         ranked = _stored_order(con, ledger.ledger_id)
         decided = ledgers.visited_rows(con, ledger.ledger_id)
-    return _run_pass(warehouse, ledger, ranked, decided, budget, on_progress)
+    vectors = _Vectors(warehouse, ledger.spec["fingerprints"]["embedder"], ranked.contents, ranked.order)
+    vectors.require_all()
+    return _run_pass(warehouse, ledger, ranked, vectors, decided, budget, on_progress)
 
 
 def cut_subset(
@@ -194,21 +199,22 @@ class _Contents:
 
 def _spec(con: duckdb.DuckDBPyConnection, scope: Scope, parameters: SelectionParameters) -> dict[str, Any]:
     """What decides a ledger: its digest is `ledger_id`."""
-    versions = ledgers.scored_versions(con, scope.sources)
-    missing = [source for source in scope.sources if source not in versions]
-    if missing or not scope.sources:
+    sources = sorted(set(scope.sources))  # their order in the settings decides nothing
+    versions = ledgers.scored_versions(con, sources)
+    missing = [source for source in sources if source not in versions]
+    if missing or not sources:
         raise NotFoundError(
             f"{scope.kind} {scope.name!r}: no scored pool for {', '.join(missing) or 'any source'}.",
             cure="Materialise scored_pool for them, or run `deita-assets curate`.",
         )
-    embedders = {source: scored.coverage(con, source, "embedding").fingerprint for source in scope.sources}
+    embedders = {source: scored.coverage(con, source, "embedding").fingerprint for source in sources}
     return {
         "scope_kind": scope.kind,
         "scope": scope.name,
-        "sources": [[source, versions[source][0]] for source in scope.sources],
+        "sources": [[source, versions[source][0]] for source in sources],
         "fingerprints": {
-            "complexity": _same(scope, "complexity scorer", {s: versions[s][1] for s in scope.sources}),
-            "quality": _same(scope, "quality scorer", {s: versions[s][2] for s in scope.sources}),
+            "complexity": _same(scope, "complexity scorer", {s: versions[s][1] for s in sources}),
+            "quality": _same(scope, "quality scorer", {s: versions[s][2] for s in sources}),
             "embedder": _same(scope, "embedder", embedders),
         },
         "aggregation": parameters.aggregation,
@@ -230,16 +236,37 @@ def _same(scope: Scope, what: str, by_source: Mapping[str, str]) -> str:
     return next(iter(by_source.values()))
 
 
+def _embedded_before(con: duckdb.DuckDBPyConnection, spec: Mapping[str, Any]) -> set[str]:
+    """Sources whose embeddings were last completed for another version of their pool than the scored one."""
+    return {
+        source
+        for source, version in spec["sources"]
+        if scored.coverage(con, source, "embedding").pool_version != version
+    }
+
+
+def _refuse_unembedded(scope: Scope, unembedded: list[str], behind: set[str]) -> None:
+    """Refuse rows that are only not embedded yet: the ledger's id would not change once they are."""
+    late = Counter(source for source in unembedded if source in behind)
+    if late:
+        shown = ", ".join(f"{source}: {count:,}" for source, count in sorted(late.items()))
+        raise NotFoundError(
+            f"{scope.kind} {scope.name!r}: rows without an embedding ({shown}); embeddings and scored pool are of "
+            "different versions of the pool.",
+            cure="Materialise embeddings and scored_pool for them, or run `deita-assets curate`.",
+        )
+
+
 def _first_pass(
     warehouse: Warehouse,
     scope: Scope,
     spec: Mapping[str, Any],
-    candidates: Candidates,
+    ranked: _Ranked,
+    vectors: _Vectors,
     budget: int | None,
     trial: bool,
     on_progress: OnProgress | None,
 ) -> StoredLedger:
-    ranked = _rank(warehouse, spec, candidates)
     ledger = StoredLedger(
         short_digest(spec),
         scope,
@@ -251,28 +278,28 @@ def _first_pass(
         False,
         trial,
     )
-    return _run_pass(warehouse, ledger, ranked, [], budget, on_progress)
+    return _run_pass(warehouse, ledger, ranked, vectors, [], budget, on_progress)
 
 
-def _rank(warehouse: Warehouse, spec: Mapping[str, Any], candidates: Candidates) -> _Ranked:
+def _rank(warehouse: Warehouse, spec: Mapping[str, Any], candidates: Candidates) -> tuple[_Ranked, _Vectors]:
     """Total order of the rows that can be selected: evol_score descending, then content hash, then source."""
     evol = np.array(
         [np.nan if p is None else aggregate(p, spec["aggregation"]) for p in candidates.products], np.float64
     )
-    embedded = EmbeddingTable(warehouse.home, spec["fingerprints"]["embedder"]).contents()
-    found = np.array([content in embedded for content in candidates.contents], np.bool_)
     reasons: list[str | None] = list(candidates.unscored)
     verdicts = ["unvisited"] * len(evol)
     for at in np.flatnonzero(~np.isfinite(evol)):
         verdicts[at] = "unscored"
         reasons[at] = reasons[at] or "non_finite"
-    for at in np.flatnonzero(np.isfinite(evol) & ~found):
-        verdicts[at], reasons[at] = "invalid", "no_embedding"
+    scored_rows = np.flatnonzero(np.isfinite(evol))
+    vectors = _Vectors(warehouse, spec["fingerprints"]["embedder"], candidates.contents, scored_rows)
+    for rows, reason in ((vectors.missing, "no_embedding"), (vectors.unusable, "unusable_embedding")):
+        for at in rows:
+            verdicts[at], reasons[at] = "invalid", reason
     valid = [at for at, verdict in enumerate(verdicts) if verdict == "unvisited"]
     valid.sort(key=lambda at: (-evol[at], candidates.contents[at], candidates.sources[at]))
-    return _Ranked(
-        candidates.sample_ids, candidates.contents, evol, reasons, verdicts, np.asarray(valid, np.int64)
-    )
+    order = np.asarray(valid, np.int64)
+    return _Ranked(candidates.sample_ids, candidates.contents, evol, reasons, verdicts, order), vectors
 
 
 def _stored_order(con: duckdb.DuckDBPyConnection, ledger_id: str) -> _Ranked:
@@ -295,20 +322,35 @@ def _stored_order(con: duckdb.DuckDBPyConnection, ledger_id: str) -> _Ranked:
 
 
 class _Vectors:
-    """Stored vectors of the ranked rows, read from Lance once and taken by candidate row."""
+    """Stored vectors of some rows, read from Lance once and taken by candidate row.
 
-    def __init__(self, warehouse: Warehouse, embedder_fp: str, ranked: _Ranked) -> None:
+    Attributes:
+        missing: rows that have no stored vector.
+        unusable: rows whose stored vector is zero or not finite, so that nothing can be compared with it.
+    """
+
+    def __init__(
+        self, warehouse: Warehouse, embedder_fp: str, contents: list[str], rows: NDArray[np.int64]
+    ) -> None:
         table = EmbeddingTable(warehouse.home, embedder_fp)
-        self.dimension = table.dimension
-        vectors, found = table.load([ranked.contents[at] for at in ranked.order])
-        if not found.all():
-            raise NotFoundError(
-                f"{int((~found).sum())} vectors of {table.name} are gone.",
+        self.name, self.dimension = table.name, table.dimension
+        self._vectors, found = table.load([contents[at] for at in rows])
+        self.missing, self.unusable = rows[~found], rows[found & ~comparable(self._vectors)]
+        self._place = np.full(len(contents), -1, np.int64)
+        self._place[rows] = np.arange(len(rows))
+
+    def require_all(self) -> None:
+        """Refuse to go on with a ledger whose vectors are no longer there.
+
+        Raises:
+            StoreError: some are missing or damaged.
+        """
+        lost = len(self.missing) + len(self.unusable)
+        if lost:
+            raise StoreError(
+                f"{lost} vectors of {self.name} that this ledger compared are gone or damaged.",
                 cure="Materialise `embeddings` again.",
             )
-        self._vectors = vectors
-        self._place = np.full(len(ranked.sample_ids), -1, np.int64)
-        self._place[ranked.order] = np.arange(len(ranked.order))
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Vectors of candidate rows, (len(rows), dimension)."""
@@ -319,17 +361,21 @@ def _run_pass(
     warehouse: Warehouse,
     ledger: StoredLedger,
     ranked: _Ranked,
+    vectors: _Vectors,
     decided: list[tuple[Any, ...]],
     budget: int | None,
     on_progress: OnProgress | None,
 ) -> StoredLedger:
-    vectors = _Vectors(warehouse, ledger.spec["fingerprints"]["embedder"], ranked)
     greedy = _resumed(vectors, ranked, ledger.threshold, decided)
     if len(ranked.order):
         greedy.run(budget, on_progress)
     rows = _ledger_rows(ranked, greedy)
     done = replace(ledger, n_kept=len(greedy.kept), n_visited=greedy.visited, exhausted=greedy.exhausted)
     with warehouse.write(f"ledger {ledger.ledger_id}") as con:
+        # Another process may have gone on with the same pass meanwhile; the deeper one holds all of this one.
+        stored = ledgers.find_ledger(con, ledger.ledger_id)
+        if stored is not None and stored.n_visited >= done.n_visited:
+            return stored
         ledgers.save_ledger(con, done, rows, head=False)
     return done
 

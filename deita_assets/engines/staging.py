@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from deita_assets.core.conversation import Conversation, sample_id
 from deita_assets.core.fingerprint import canonical_json, sha256_hex
-from deita_assets.core.formats import RowParser, detect_format, extra_fields, own_id, row_language
+from deita_assets.core.formats import FieldMap, RowParser, detect_format, extra_fields, own_id, row_language
 from deita_assets.core.limits import ReadLimits
 from deita_assets.errors import ParseError
 from deita_assets.readers import Record, Reject, read_records, sniff
@@ -87,7 +87,7 @@ def preview(
     """Parse files without writing anything; keeps the first three conversations."""
     limits = limits or ReadLimits()
     seen = Preview(format_ or recognise_format(paths, field_map, limits))
-    parser = RowParser(seen.format or "auto", field_map)
+    parser = RowParser(seen.format or "auto", field_map, limits)
     for path in paths:
         for record in read_records(path, limits):
             seen.n_read += 1
@@ -112,7 +112,8 @@ class Stage:
         self.extra_fields: set[str] = set()
         self.reasons: Counter[str] = Counter()
         self._format = format_
-        self._parser = RowParser(format_ or "auto", field_map)
+        self._field_map = FieldMap.of(field_map)
+        self._parser = RowParser(format_ or "auto", self._field_map, limits)
         self._seen: set[str] = set()
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _SCHEMAS}
         self._written = 0
@@ -160,11 +161,11 @@ class Stage:
         self._rows["occurrence"].append(
             {
                 "source": self.source, "uri": file.uri, "file_sha256": file.file_sha256, "line": record.line,
-                "sample_id": key, "own_id": own_id(record.value),
+                "sample_id": key, "own_id": own_id(record.value, self._field_map),
             }
         )  # fmt: skip
         if self._format:
-            self.extra_fields.update(extra_fields(record.value, self._format))
+            self.extra_fields.update(extra_fields(record.value, self._format, self._field_map))
         if content in self._seen:
             return
         self._seen.add(content)
@@ -176,7 +177,7 @@ class Stage:
                 "n_turns": len(turns), "n_messages": len(conversation.messages),
                 "n_chars": conversation.text_chars, "has_system": _has(conversation, "system"),
                 "has_tools": conversation.tools is not None or _has(conversation, "tool"),
-                "language": row_language(record.value),
+                "language": row_language(record.value, self._field_map),
             }
         )  # fmt: skip
 

@@ -39,10 +39,7 @@ class TorchKernel:
         try:
             self._device = torch.device(device)
             self._rows = torch.empty((0, 0), dtype=torch.float32, device=self._device)
-        except (
-            RuntimeError,
-            AssertionError,
-        ) as error:  # torch raises AssertionError where CUDA is not compiled in
+        except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
             raise ValueError(
                 f"device is {device!r}, which torch cannot use here ({str(error).splitlines()[0]}); use 'cpu'"
             ) from error

@@ -116,9 +116,9 @@ def _cut_bytes(raw: bytes) -> int:
     """How many bytes at the end of `raw` belong to a character whose rest is missing."""
     for back in range(1, min(3, len(raw)) + 1):
         byte = raw[-back]
-        if byte >= 0xC0:
+        if 0xC2 <= byte <= 0xF4:  # first byte of a character of 2, 3 or 4
             length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
             return back if back < length else 0
-        if byte < 0x80:
+        if not 0x80 <= byte < 0xC0:
             break
     return 0

@@ -3,7 +3,7 @@
 The scanner knows strings and brackets and nothing else, so that a malformed element costs that element alone.
 What it cannot see (a string that never ends, a bracket that never closes) shows when an element does not
 decode: `split_again` then looks inside it for the start of the next row, recognised by the first key of the
-    file's first row.
+file's first row.
 
 What belongs here: where values start and end. What does not: decoding them.
 """
@@ -127,7 +127,7 @@ class ValueSplitter:
                     return RawRow(line, before, len(before))
                 held.drop()
             if end is not None or not self._next_chunk():
-                return RawRow(line, held.joined().rstrip(), held.size, ended=end is not None)
+                return RawRow(line, held.joined(), held.size, ended=end is not None)
 
     def _value_end(self, chunk: bytes, pos: int) -> int | None:
         """Where the value ends that is open at `pos`; None when it goes on beyond the chunk."""

@@ -17,6 +17,7 @@ _CONVERT = (
     "Load it once in a place you trust and save it again (`model.save_pretrained(folder)` writes "
     "safetensors), or name a revision that has them, such as `refs/pr/N` of a conversion pull request."
 )
+_AGAIN = "Download the model again; its files are incomplete or damaged."
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,7 @@ def _check_folder(folder: Path) -> None:
     try:
         found = weight_files(folder)
     except (FileNotFoundError, ValueError) as error:
-        raise ScorerError(
-            f"{error}.", cure="Download the model again; its weights are incomplete."
-        ) from error
+        raise ScorerError(f"{error}.", cure=_AGAIN) from error
     if not found:
         others = sorted(path.name for path in folder.glob("*.bin"))
         pickles = f" (only pickled weights, which run code when loaded: {others})" if others else ""
@@ -88,7 +87,14 @@ def _check_folder(folder: Path) -> None:
 
 
 def model_window(folder: Path) -> int:
-    """Positions that the model was built for, by its config.json; 2**31 where it names no limit."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    """Positions that the model was built for, by its config.json; 2**31 where it names no limit.
+
+    Raises:
+        ScorerError: config.json is not a JSON object.
+    """
+    try:
+        config = dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ScorerError(f"{folder / 'config.json'}: no JSON object ({error}).", cure=_AGAIN) from error
     limits = [config.get(name) for name in ("max_position_embeddings", "n_positions")]
     return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=2**31)

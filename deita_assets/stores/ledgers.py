@@ -101,12 +101,11 @@ def candidates(con: duckdb.DuckDBPyConnection, sources: Sequence[str]) -> Candid
 def scored_versions(
     con: duckdb.DuckDBPyConnection, sources: Sequence[str]
 ) -> dict[str, tuple[str, str, str]]:
-    """(pool_version, complexity fingerprint, quality fingerprint) of each source's scored pool."""
-    rows = con.execute(
-        "select source, any_value(pool_version), any_value(scorer_complexity), any_value(scorer_quality) "
-        "from store.scored_pool where source in (select unnest($sources)) group by source",
-        {"sources": list(sources)},
-    ).fetchall()
+    """(pool_version, complexity fingerprint, quality fingerprint) of each source's scored pool.
+
+    A source whose pool is empty has no scored row to tell; its coverage does.
+    """
+    rows = con.execute(statement("selection/scored_versions"), {"sources": list(sources)}).fetchall()
     return {str(source): (version, complexity, quality) for source, version, complexity, quality in rows}
 
 

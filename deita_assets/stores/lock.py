@@ -39,8 +39,7 @@ def file_lock(
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as handle:
         _wait(handle, path, purpose, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, deadline_s)
-        if not shared:
-            _sign(handle, purpose)
+        _sign(handle, None if shared else purpose)
         try:
             yield
         finally:
@@ -56,19 +55,20 @@ def _wait(handle: IO[str], path: Path, purpose: str, mode: int, deadline_s: floa
             if time.monotonic() >= deadline:
                 raise LockTimeoutError(
                     f"{purpose}: {path.name} was still held after {deadline_s:.0f} s by {_holder(handle)}.",
-                    cure=f"Wait for that process, or end it; published rows stay readable in "
-                    f"{path.with_name('serving.duckdb')}.",
+                    cure="Wait for that process, or end it; published rows stay readable in serving.duckdb.",
                 ) from None
             time.sleep(0.02 + random.random() * 0.03)  # noqa: S311 - jitter, not a secret
         else:
             return
 
 
-def _sign(handle: IO[str], purpose: str) -> None:
+def _sign(handle: IO[str], purpose: str | None) -> None:
+    """Name the exclusive holder; a shared one (None) takes away the name that an earlier holder left behind."""
     handle.seek(0)
     handle.truncate()
-    handle.write(json.dumps({"pid": os.getpid(), "purpose": purpose}))
-    handle.flush()
+    if purpose is not None:
+        handle.write(json.dumps({"pid": os.getpid(), "purpose": purpose}))
+        handle.flush()
 
 
 def _holder(handle: IO[str]) -> str:

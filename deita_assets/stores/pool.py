@@ -88,16 +88,13 @@ def save_source(
     )
 
 
-def load_staged(con: duckdb.DuckDBPyConnection, folder: Path, source: str, seq: int, batch_id: str) -> int:
-    """Move the staged Parquet files of one ingest into the store; returns how many conversations were new."""
+def load_staged(con: duckdb.DuckDBPyConnection, folder: Path, source: str, seq: int, batch_id: str) -> None:
+    """Move the staged Parquet files of one ingest into the store."""
     parameters = {"source": source, "seq": seq, "batch_id": batch_id}
-    (before,) = _one(con, "select count(*) from store.conversation where source = ?", [source])
     for name in ("conversation", "turn", "occurrence", "quarantine"):
         pattern = sorted(str(path) for path in folder.glob(f"{name}-*.parquet"))
         if pattern:
             con.execute(statement(f"pool/insert_{name}"), {"files": pattern, **_wanted(name, parameters)})
-    (after,) = _one(con, "select count(*) from store.conversation where source = ?", [source])
-    return int(after) - int(before)
 
 
 def _wanted(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,6 +143,17 @@ def rows_lost(con: duckdb.DuckDBPyConnection, source: str) -> tuple[int, int]:
         [source],
     )
     return int(before), int(lost)
+
+
+def rows_gained(con: duckdb.DuckDBPyConnection, source: str) -> int:
+    """Rows in the pool now that were not in it before; reads the temporary table `was_in_pool`."""
+    (gained,) = _one(
+        con,
+        "select count(*) from store.pool_row r anti join was_in_pool w on w.sample_id = r.sample_id "
+        "where r.source = ?",
+        [source],
+    )
+    return int(gained)
 
 
 def save_files(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deita_assets.core.fingerprint import canonical_json, sha256_hex, short_digest
+from deita_assets.errors import StoreError
 from deita_assets.stores.ledgers import StoredLedger
 from deita_assets.stores.sql import first, statement
 
@@ -74,10 +75,14 @@ def register(
     """Record a version whose files stand in `directory`; returns False when it was known already.
 
     `head` makes it the current version of its scope and budget; trials leave heads alone.
+
+    Raises:
+        StoreError: the same spec and budget gave other members before.
     """
     version, scope = selection.version, selection.ledger.scope
     known = first(con.execute("select 1 from store.selection where selection_version = ?", [version]))
     if not known:
+        _refuse_other_members(con, selection)
         con.execute(
             "insert into store.selection values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -108,11 +113,16 @@ def head_members(con: duckdb.DuckDBPyConnection, scope_kind: str, scope: str, bu
 
 
 def member_rows(con: duckdb.DuckDBPyConnection, selection: Selection) -> Iterator[dict[str, Any]]:
-    """Every selected row with its conversation and scores, in selection order, `STREAM_ROWS` at a time."""
+    """Every selected row with its conversation and scores, in selection order, `STREAM_ROWS` at a time.
+
+    Complexity and quality are NULL when the source was scored anew by other scorers than the selection's.
+    """
+    fingerprints = selection.spec["fingerprints"]
+    scorers = {measure: fingerprints[measure] for measure in ("complexity", "quality")}
     for start in range(0, len(selection.members), STREAM_ROWS):
         part = selection.members[start : start + STREAM_ROWS]
         con.register("members_now", _member_table(part))
-        cursor = con.execute(statement("selection/member_rows"))
+        cursor = con.execute(statement("selection/member_rows"), scorers)
         names = [column[0] for column in cursor.description or []]
         rows = cursor.fetchall()
         con.unregister("members_now")
@@ -144,6 +154,22 @@ def fingerprint_specs(con: duckdb.DuckDBPyConnection, digests: list[str]) -> dic
         {"d": digests},
     ).fetchall()
     return {str(d): {"kind": kind, "name": name, "spec": json.loads(spec)} for d, kind, name, spec in rows}
+
+
+def _refuse_other_members(con: duckdb.DuckDBPyConnection, selection: Selection) -> None:
+    other = first(
+        con.execute(
+            "select selection_version from store.selection where ledger_id = ? and budget = ?",
+            [selection.ledger.ledger_id, selection.budget],
+        )
+    )
+    if other:
+        raise StoreError(
+            f"ledger {selection.ledger.ledger_id} at budget {selection.budget} gave {other[0]} before and gives "
+            f"{selection.version} now.",
+            cure="One of the two was altered after it was written. Compare their folders; `deita-assets doctor` "
+            "checks the stores.",
+        )
 
 
 def _insert_members(con: duckdb.DuckDBPyConnection, selection: Selection) -> None:

@@ -12,12 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from deita_assets.errors import NotFoundError, StoreError
 from deita_assets.stores.home import Home
 from deita_assets.stores.lock import file_lock
+
+#: Given at connect, not by SET: a second reader in one process shares the first one's locked configuration.
+_LOCKED: dict[str, Any] = {
+    "TimeZone": "UTC",
+    "autoinstall_known_extensions": "false",
+    "enable_external_access": "false",
+    "lock_configuration": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -68,9 +77,8 @@ def open_serving(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
             f"{home.root} has no serving.duckdb yet.",
             cure="Run `deita-assets add SOURCE PATH` or `curate` first.",
         )
-    con = duckdb.connect(str(home.serving), read_only=True, config={"autoinstall_known_extensions": "false"})
+    con = duckdb.connect(str(home.serving), read_only=True, config=_LOCKED)
     try:
-        con.execute("set TimeZone = 'UTC'; set enable_external_access = false; set lock_configuration = true")
         yield con
     finally:
         con.close()

@@ -15,8 +15,11 @@ from typing import Any
 
 from deita_assets.core.fingerprint import canonical_json
 from deita_assets.errors import StoreError
+from deita_assets.stores.lock import file_lock
 
 MANIFEST = "manifest.json"
+#: When, where and by which run; never compared.
+PROVENANCE = "provenance.json"
 
 
 def publish_folder(
@@ -29,46 +32,69 @@ def publish_folder(
     Raises:
         StoreError: `target` stands there but its files differ from its manifest.
     """
-    if (target / MANIFEST).exists():
-        check_folder(target)
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f".new-{target.name}-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    fresh = target.with_name(f".new-{target.name}-{os.getpid()}")
-    fresh.mkdir()
+    # Two processes may publish one version at once: the second waits and finds it done.
+    with file_lock(target.parent / ".publish.lock", f"publish {target.name}"):
+        if target.exists():
+            check_folder(target)
+            return False
+        fresh = target.with_name(f".new-{target.name}")
+        shutil.rmtree(fresh, ignore_errors=True)  # left behind by a kill
+        fresh.mkdir()
+        _fill(fresh, write, manifest, provenance)
+        fresh.rename(target)
+        _sync(target.parent)
+    return True
+
+
+def _fill(
+    fresh: Path, write: Callable[[Path], None], manifest: Mapping[str, Any], provenance: Mapping[str, Any]
+) -> None:
+    """Write all files of a subset and sync them; the manifest comes last."""
     write(fresh)
-    _write_json(fresh / "provenance.json", provenance)
+    _write_json(fresh / PROVENANCE, provenance)
     files = {
         str(path.relative_to(fresh)): _file_entry(path)
         for path in _files(fresh)
-        if path.name != "provenance.json"
+        if path != fresh / PROVENANCE
     }
     _write_json(fresh / MANIFEST, {**manifest, "files": files})
-    for path in _files(fresh):
+    for path in fresh.rglob("*"):
         _sync(path)
     _sync(fresh)
-    fresh.rename(target)
-    _sync(target.parent)
-    return True
 
 
 def check_folder(folder: Path) -> dict[str, Any]:
     """The manifest of a subset, after every file of it was found unaltered.
 
     Raises:
-        StoreError: a file is missing or its sha256 differs.
+        StoreError: a file is missing, its sha256 differs, or a file stands there that the manifest does not know
+            (`load_dataset` would read a second Parquet file).
     """
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    for name, entry in manifest["files"].items():
+    manifest = _manifest(folder)
+    expected: dict[str, str] = {name: entry["sha256"] for name, entry in manifest["files"].items()}
+    for name, sha256 in expected.items():
         path = folder / name
         found = _file_entry(path)["sha256"] if path.is_file() else "missing"
-        if found != entry["sha256"]:
-            raise StoreError(
-                f"{folder.name}/{name}: found {found[:12]}, its manifest says {entry['sha256'][:12]}.",
-                cure="The folder was altered. Move it away and run the same `curate` again.",
-            )
+        if found != sha256:
+            raise _altered(f"{folder.name}/{name}: found {found[:12]}, its manifest says {sha256[:12]}.")
+    unknown = {str(path.relative_to(folder)) for path in _files(folder)} - {*expected, MANIFEST, PROVENANCE}
+    visible = sorted(name for name in unknown if not any(part.startswith(".") for part in Path(name).parts))
+    if visible:
+        raise _altered(f"{folder.name}/{visible[0]} is not in the manifest.")
     return manifest
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest["files"].items()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _altered(f"{folder.name}/{MANIFEST} is missing or no manifest ({error}).") from error
+    return manifest
+
+
+def _altered(what: str) -> StoreError:
+    return StoreError(what, cure="The folder was altered. Move it away and run the same `curate` again.")
 
 
 def _file_entry(path: Path) -> dict[str, Any]:

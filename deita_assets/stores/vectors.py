@@ -24,7 +24,9 @@ from deita_assets.errors import StoreError
 from deita_assets.stores.home import Home
 
 _KEY = {"lance-schema:unenforced-primary-key": "true"}
-_HEX = re.compile(r"^[0-9a-f]{8,64}$")
+#: Rows whose bits are looked at together: 32 MB at 4,096 numbers each.
+_CHECKED_ROWS = 4_096
+_HEX = re.compile(r"[0-9a-f]{8,64}")
 
 _SCORES = pa.schema(
     [
@@ -75,7 +77,13 @@ class ScoreTable:
 
         Returns:
             The number of rows that were new.
+
+        Raises:
+            StoreError: an unknown measure, no fingerprint, or scores of another number than prompts.
         """
+        _check_names(measure, scorer_fp)
+        if not len(prompts) == len(scores) == len(statuses):
+            raise StoreError(f"{len(prompts)} prompts, {len(scores)} scores, {len(statuses)} statuses.")
         first = {prompt: at for at, prompt in reversed(list(enumerate(prompts)))}
         at = sorted(first.values())
         batch = pa.table(
@@ -100,8 +108,7 @@ class ScoreTable:
         return self._select(measure, scorer_fp, ["prompt_sha256", "score", "status"])
 
     def _select(self, measure: str, scorer_fp: str, columns: list[str]) -> pa.Table:
-        if measure not in ("complexity", "quality") or not _HEX.match(scorer_fp):
-            raise StoreError(f"no such scores: measure {measure!r}, scorer {scorer_fp!r}.")
+        _check_names(measure, scorer_fp)
         where = f"measure = '{measure}' AND scorer_fp = '{scorer_fp}'"
         return self._table.search().where(where).select(columns).to_arrow()
 
@@ -115,7 +122,7 @@ class EmbeddingTable:
         Raises:
             StoreError: the table is missing, or holds vectors of another dimension.
         """
-        if not _HEX.match(embedder_fp):
+        if not _HEX.fullmatch(embedder_fp):
             raise StoreError(f"no such embedder: {embedder_fp!r}.")
         self.name = f"embeddings_{embedder_fp[:8]}"
         connection = _connect(home)
@@ -141,7 +148,16 @@ class EmbeddingTable:
 
         Returns:
             The number of rows that were new.
+
+        Raises:
+            StoreError: the vectors are of another number or dimension.
         """
+        if vectors.shape != (len(contents), self.dimension):
+            raise StoreError(
+                f"{self.name} holds vectors of {self.dimension} numbers; {len(contents)} keys came with vectors of "
+                f"shape {vectors.shape}.",
+                cure="Embedders of other dimensions need another fingerprint; name the model by its revision.",
+            )
         first = {content: at for at, content in reversed(list(enumerate(contents)))}
         at = sorted(first.values())
         halves = np.ascontiguousarray(vectors[at], dtype=np.float16)
@@ -181,6 +197,25 @@ class EmbeddingTable:
             return held, found
         back = np.asarray(pc.index_in(pa.array(wanted, pa.string()), value_set=unique))
         return held[back], found[back]
+
+
+def comparable(vectors: NDArray[np.float16]) -> NDArray[np.bool_]:
+    """Which rows (n,) of fp16 vectors (n, d) are finite and not zero, so that their direction is known.
+
+    By their bits: without the sign, 0 is zero and 0x7C00 upwards is infinite or NaN.
+    """
+    usable = np.empty(len(vectors), np.bool_)
+    for start in range(0, len(vectors), _CHECKED_ROWS):
+        part = vectors[start : start + _CHECKED_ROWS]
+        largest = (part.view(np.uint16) & 0x7FFF).max(axis=1)
+        usable[start : start + len(part)] = (largest > 0) & (largest < 0x7C00)
+    return usable
+
+
+def _check_names(measure: str, scorer_fp: str) -> None:
+    """Names become part of a filter text, so nothing but known words and hex digits passes."""
+    if measure not in ("complexity", "quality") or not _HEX.fullmatch(scorer_fp):
+        raise StoreError(f"no such scores: measure {measure!r}, scorer {scorer_fp!r}.")
 
 
 def _open(connection: Any, name: str) -> Any:

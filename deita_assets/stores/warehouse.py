@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import duckdb
@@ -53,7 +53,8 @@ class Warehouse:
             try:
                 yield con
             except BaseException:
-                con.execute("rollback")
+                with suppress(duckdb.Error):  # already rolled back; the first error is the one to show
+                    con.execute("rollback")
                 raise
             con.execute("commit")
 

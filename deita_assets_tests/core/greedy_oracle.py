@@ -108,6 +108,7 @@ def state(greedy_pass):
 
 
 def full_pass(vectors, order, threshold, budget=None, kernel=None, block_size=None):
-    greedy_pass = GreedyPass(Vectors(vectors), order, threshold, kernel or NumpyKernel(), block_size)
+    kernel = NumpyKernel() if kernel is None else kernel  # an empty kernel is falsy
+    greedy_pass = GreedyPass(Vectors(vectors), order, threshold, kernel, block_size)
     greedy_pass.run(budget)
     return greedy_pass

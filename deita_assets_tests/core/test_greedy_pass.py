@@ -103,6 +103,16 @@ def test_a_failing_source_or_callback_leaves_a_pass_that_can_go_on():
     assert state(greedy_pass) == state(full_pass(vectors, order, 0.9))
 
 
+def test_equal_rows_are_compared_once():
+    """At threshold 1.0 all are kept, but each further copy would add one more comparison to every row."""
+    vectors, scores = make_pool("equal", 2000, 8, np.float16, seed=21)
+    kernel = NumpyKernel()
+    greedy_pass = full_pass(vectors, ranked(scores), 1.0, kernel=kernel)
+    assert len(greedy_pass.kept) == 2000
+    unit = vectors.astype(np.float64) / np.abs(vectors.astype(np.float64)).max(axis=1, keepdims=True)
+    assert len(kernel) == len(np.unique(unit, axis=0)) < 500
+
+
 def test_a_budget_that_is_full_takes_no_more_rows():
     vectors, scores = make_pool("spread", 500, 30, np.float32, seed=20)
     source = Vectors(vectors)

@@ -49,6 +49,15 @@ def test_the_window_of_a_folder_is_used(tiny):
     assert not np.allclose(SentenceEmbedder(tiny).embed_texts([text])[0], narrow[0], atol=1e-4)
 
 
+def test_windows_beyond_the_limit_are_not_read(tiny):
+    full = "cat " * (14 * sentence.MOST_WINDOWS - 1)
+    same, cut, other = SentenceEmbedder(tiny).embed_texts(
+        [full + "dog", full + "dog" + " storm" * 99, full + "cat"]
+    )
+    assert np.array_equal(same, cut)
+    assert not np.array_equal(same, other), "the last token within the limit still counts"
+
+
 def test_a_folder_without_sentence_settings_is_a_mean_pooled_encoder(tiny):
     for name in ("sentence_bert_config.json", "modules.json"):
         (tiny / name).unlink()
@@ -105,6 +114,13 @@ def test_an_incomplete_folder_is_refused(tiny, missing):
     with pytest.raises(EmbedderError, match=missing.split(".")[-1]) as caught:
         SentenceEmbedder(tiny)
     assert caught.value.cure
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"model_type": "bert"}'])
+def test_a_broken_configuration_is_refused(tiny, text):
+    (tiny / "config.json").write_text(text)
+    with pytest.raises(EmbedderError, match=r"config\.json"):
+        SentenceEmbedder(tiny)
 
 
 def test_weights_with_a_hole_are_refused_instead_of_filled_at_random(tiny):

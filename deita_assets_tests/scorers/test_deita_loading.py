@@ -68,6 +68,13 @@ def test_an_incomplete_folder_is_refused(copy, missing):
         DeitaScorer(copy).load()
 
 
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3"])
+def test_a_broken_configuration_is_a_scorer_error(copy, text):
+    (copy / "config.json").write_text(text)
+    with pytest.raises(ScorerError, match=r"config\.json"):
+        DeitaScorer(copy)
+
+
 def test_a_missing_shard_is_named(tmp_path):
     folder = save_tokenizer(save_llama(tmp_path, sharded=True))
     shard = sorted(folder.glob("model-*.safetensors"))[1]

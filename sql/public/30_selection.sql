@@ -23,17 +23,21 @@ join store.selection s on s.selection_version = m.selection_version
 join store.conversation c on c.sample_id = m.sample_id;
 
 -- From a selected row back to the file, line and run it came from: one row per occurrence.
+-- Pool version and scorers are those of the selection's spec, whatever the source was scored by since.
 create or replace view main.lineage as
 select
     m.selection_version, m.position, m.sample_id, c.source, o.uri as file, o.file_sha256, o.line, o.own_id,
-    c.batch_id, p.pool_version, p.scorer_complexity, p.scorer_quality, s.ledger_id, r.rank, r.kept_position,
+    c.batch_id,
+    list_filter(from_json(s.spec -> '$.sources', '[["VARCHAR"]]'), lambda x: x[1] = c.source)[1][2] as pool_version,
+    s.spec ->> '$.fingerprints.complexity' as scorer_complexity,
+    s.spec ->> '$.fingerprints.quality' as scorer_quality,
+    s.ledger_id, r.rank, r.kept_position,
     s.run_id, s.created_at
 from store.selection_member m
 join store.selection s on s.selection_version = m.selection_version
 join store.conversation c on c.sample_id = m.sample_id
 join store.occurrence o on o.sample_id = m.sample_id
-left join store.ledger_row r on r.ledger_id = s.ledger_id and r.sample_id = m.sample_id
-left join store.scored_pool p on p.sample_id = m.sample_id;
+left join store.ledger_row r on r.ledger_id = s.ledger_id and r.sample_id = m.sample_id;
 
 -- Verdicts of any ledger as they stand at one budget: rows after the budget-th kept row are beyond_budget.
 create or replace macro main.ledger_at(ledger_id, budget) as table

@@ -19,8 +19,7 @@ FORMATS: Final = ("sharegpt", "messages", "alpaca", "completion")
 _SHARED = ("system", "answer", "id", "language")
 #: Fields that stand inside each message.
 IN_MESSAGE: Final = ("role", "content")
-#: Our field names by format. `role` and `content` stand inside each message, all others at the top of the
-#: row.
+#: Our field names by format; those not in messages stand at the top of the row.
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "sharegpt": ("conversations", "role", "content", "tools", *_SHARED),
@@ -55,8 +54,8 @@ class FieldMap:
 
     A name with dots that is no key itself leads into nested objects (`data.turns`). A file's field that the
     user gave to one of our fields is no longer read as another under its usual name. `answer` has no usual
-    name: its text or message, when mapped, is appended as the last assistant message, which is how preference
-        files are read.
+    name: its text or message, when mapped, is appended as the last assistant message, which is how files of
+    preferences are read.
 
     Raises:
         UsageError: a field that no format has, or an empty name.

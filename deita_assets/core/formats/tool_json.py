@@ -96,8 +96,7 @@ def _dumped(value: Any, path: str, reason: str, *, sort_keys: bool) -> str:
     except RecursionError:
         raise failure("too_deep", path, describe(value), "fewer open brackets") from None
     except (TypeError, ValueError) as error:
-        # Values that JSON never gives, such as bytes or dates out of a table; integers beyond Python's own
-        # limit.
+        # Bytes or dates out of a table; integers with more digits than Python writes.
         code = "number_out_of_range" if "integer string conversion" in str(error) else reason
         raise failure(code, path, f"{describe(value)}; {type(error).__name__}", "JSON values") from None
 

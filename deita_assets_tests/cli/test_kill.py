@@ -1,0 +1,132 @@
+"""SIGKILL in the middle of the work, then the same command again: nothing lost, nothing twice, no stuck run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import lancedb
+import pytest
+
+from deita_assets_tests.cli.commands import chat, command_line, deita, environment, write_jsonl
+
+N_ROWS = 400
+
+
+def _pool(path: Path) -> Path:
+    rows = [
+        chat(
+            f"Question {n}: how does a bridge of {n} metres carry {n * 3} lorries in a storm, and why?",
+            " ".join(
+                f"Reason {n}.{part}: the load of lorry {part} travels along cable {n + part}."
+                for part in range(12)
+            ),
+        )
+        for n in range(N_ROWS)
+    ]
+    return write_jsonl(path, rows)
+
+
+def _table_rows(home: Path, prefix: str) -> int:
+    tables = list((home / "lance").glob(f"{prefix}*.lance"))
+    return int(lancedb.connect(str(home / "lance")).open_table(tables[0].stem).count_rows()) if tables else 0
+
+
+def _kill_when(home: Path, arguments: list[str], reached: Callable[[], bool]) -> None:
+    run = subprocess.Popen(
+        command_line(home, *arguments),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not reached():
+        assert run.poll() is None, "the command ended before the moment of the kill"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+
+
+def _keys(home: Path, table: str, key: str) -> list[str]:
+    return (
+        lancedb.connect(str(home / "lance"))
+        .open_table(table)
+        .search()
+        .select([key])
+        .to_arrow()[key]
+        .to_pylist()
+    )  # type: ignore[no-any-return]
+
+
+@pytest.mark.slow
+def test_a_killed_curate_resumes_without_losing_or_doubling_a_row(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert deita(home, "add", "bridges", str(_pool(tmp_path / "bridges.jsonl"))).code == 0
+    curate = ["curate", "--source", "bridges", "--budget", "50", "--json"]
+    _kill_when(home, curate, lambda: 0 < _table_rows(home, "embeddings_") < N_ROWS)
+    time.sleep(2)  # the child notices within a second that its parent is gone
+    survived = _table_rows(home, "embeddings_")
+    assert 0 < survived < N_ROWS
+
+    done = deita(home, *curate)
+    assert done.code == 0, done.err
+    assert "was cut off" in done.err
+    table = next((home / "lance").glob("embeddings_*.lance")).stem
+    for name, key in ((table, "content_sha256"), ("scores", "score_key")):
+        keys = _keys(home, name, key)
+        assert len(keys) == len(set(keys))
+    assert len(_keys(home, table, "content_sha256")) == N_ROWS
+
+    from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, DagsterRunStatus, RunsFilter
+
+    instance = DagsterInstance.from_config(str(home / "dagster"))
+    latest = instance.fetch_materializations(
+        AssetRecordsFilter(asset_key=AssetKey("embeddings"), asset_partitions=["bridges"]), limit=1
+    ).records[0]
+    metadata = latest.asset_materialization.metadata
+    assert metadata["reused"].value == survived
+    assert metadata["computed"].value == N_ROWS - survived
+    live = [DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.QUEUED]
+    assert instance.get_runs(RunsFilter(statuses=live)) == []
+
+    untouched = tmp_path / "never_killed"
+    assert deita(untouched, "add", "bridges", str(_pool(tmp_path / "bridges.jsonl"))).code == 0
+    reference = deita(untouched, *curate)
+    assert reference.document["selections"] == done.document["selections"]
+
+
+@pytest.mark.slow
+def test_a_publish_killed_at_any_moment_leaves_a_whole_copy(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert deita(home, "add", "bridges", str(_pool(tmp_path / "bridges.jsonl"))).code == 0
+    program = (
+        "import sys, threading, time, os, signal\n"
+        "from deita_assets.stores.home import Home\n"
+        "from deita_assets.stores.serving import publish\n"
+        "from deita_assets.stores.warehouse import Warehouse\n"
+        "home = Home.at(sys.argv[1])\n"
+        "with Warehouse(home).write('touch') as con:\n"
+        "    con.execute('insert into store.scoring_attempt values (?, ?, ?, ?, now())', "
+        "['t', 's', None, sys.argv[2]])\n"
+        "threading.Timer(float(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGKILL)).start()\n"
+        "publish(home)\n"
+        "time.sleep(5)\n"
+    )
+    for delay in (0.0, 0.002, 0.005, 0.01, 0.02, 0.05):
+        subprocess.run(
+            [command_line(home)[0], "-c", program, str(home), str(delay)],
+            env=environment(),
+            timeout=60,
+            check=False,
+        )
+        rows = deita(home, "sql", "select count(*) as n from pool", "--json")
+        assert rows.code == 0, rows.err
+        assert rows.document == [{"n": N_ROWS}]
+    again = deita(home, "add", "bridges", str(tmp_path / "bridges.jsonl"), "--json")
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["in_pool"] == N_ROWS
