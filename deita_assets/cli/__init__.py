@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -81,6 +82,9 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except Exception as error:
+        traceback.print_exc()
+        _fail(given, type(error).__name__, str(error), "This is a fault of deita_assets; please report the above.", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

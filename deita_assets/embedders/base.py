@@ -21,12 +21,14 @@ class Embedder(Protocol):
     Attributes:
         fingerprint: identity of its vectors.
         dimension: length of a vector.
+        window: tokens that the model reads at once; longer texts are handled by its window policy.
         default_threshold: the REPR FILTER threshold calibrated for this embedder; similarity scales differ
             between embedders, so 0.9 (the paper's, for LLaMA-13B states) is not universal.
     """
 
     fingerprint: Fingerprint
     dimension: int
+    window: int
     default_threshold: float
 
     def embed(self, conversations: Sequence[Conversation]) -> NDArray[np.float32]:
@@ -35,4 +37,8 @@ class Embedder(Protocol):
         Raises:
             EmbedderError: when the model cannot be used at all.
         """
+        ...
+
+    def count_tokens(self, conversations: Sequence[Conversation]) -> list[int]:
+        """Tokens of each conversation's text, before any window policy."""
         ...

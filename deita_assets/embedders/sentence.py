@@ -115,6 +115,10 @@ class SentenceEmbedder:
         """
         return self.embed_texts([conversation_text(conversation) for conversation in conversations])
 
+    def count_tokens(self, conversations: Sequence[Conversation]) -> list[int]:
+        """Tokens of each conversation's text, special tokens left out, before it is cut into windows."""
+        return [len(ids) for ids in self._tokens([conversation_text(c) for c in conversations])]
+
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of plain texts, float32 (len(texts), dimension), by the same rules as `embed`.
 
@@ -124,14 +128,16 @@ class SentenceEmbedder:
             return np.empty((0, self.dimension), dtype=np.float32)
         encoder = self.load()
         room = self.window - encoder.frame_tokens
-        token_rows = encoder.encode([text.lower() for text in texts] if self._lower_case else texts)
-        windows = [list(_windows(ids, room)) for ids in token_rows]
+        windows = [list(_windows(ids, room)) for ids in self._tokens(texts)]
         flat = [window for row in windows for window in row]
         sums = encoder.state_sums(flat, batch_tokens=self._batch_tokens, tightness=TIGHTNESS)
         starts = np.cumsum([0, *(len(row) for row in windows[:-1])])
         # The mean's divisor cancels in the normalisation, so adding up the windows is the token-weighted
         # mean.
         return _unit(np.add.reduceat(sums.astype(np.float64), starts, axis=0))
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.load().encode([text.lower() for text in texts] if self._lower_case else texts)
 
     def _identify(self, name: str) -> Fingerprint:
         spec = {

@@ -62,6 +62,7 @@ def build_step(home: Home, settings: DeitaSettings, name: str) -> Step:
         ScorerError: the scorer's model cannot be found or loaded.
         EmbedderError: the embedder's model cannot be found or loaded.
     """
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when transformers is first imported
     if name == "embedding":
         chosen = settings.embedder
         options: dict[str, Any] = {"device": chosen.device}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,11 +41,23 @@ LOCK_WAIT_S = 24 * 3600.0
 Text = tuple[str, str]
 
 
+@runtime_checkable
+class TokenCounting(Protocol):
+    """A scorer that reads tokens, through a window."""
+
+    window: int
+
+    def count_tokens(self, turns: Sequence[Text]) -> list[int]:
+        """Tokens of each turn's whole prompt."""
+        ...
+
+
 class Step(Protocol):
     """One kind of result to cover a pool with."""
 
     name: str
     fingerprint: Fingerprint
+    result_bytes: int
 
     def present(self) -> set[str]:
         """Keys that have a result already."""
@@ -53,6 +65,10 @@ class Step(Protocol):
 
     def compute(self, texts: Sequence[Text]) -> Any:
         """Results without storing them."""
+        ...
+
+    def tokens(self, texts: Sequence[Text]) -> tuple[list[int], int] | None:
+        """Tokens that the model would read of each text, and its window; None when it has no tokens."""
         ...
 
     def commit(self, keys: Sequence[str], texts: Sequence[Text]) -> Counter[str]:
@@ -63,6 +79,9 @@ class Step(Protocol):
 class ScoreStep:
     """Scores of one measure, keyed by prompt."""
 
+    #: One stored score with its keys, measured on a table of 300,000.
+    result_bytes = 250
+
     def __init__(self, home: Home, scorer: Scorer) -> None:
         self.name: str = scorer.measure
         self.fingerprint = scorer.fingerprint
@@ -72,6 +91,12 @@ class ScoreStep:
     def present(self) -> set[str]:
         """Prompts that have a result of this scorer."""
         return self._table.prompts(self.name, self.fingerprint.digest)
+
+    def tokens(self, texts: Sequence[Text]) -> tuple[list[int], int] | None:
+        """Token counts of whole prompts, for scorers that are language models."""
+        if not isinstance(self._scorer, TokenCounting):
+            return None
+        return self._scorer.count_tokens(texts), self._scorer.window
 
     def compute(self, texts: Sequence[Text]) -> tuple[NDArray[np.float64], list[Status]]:
         """Scores and statuses of prompts."""
@@ -96,12 +121,18 @@ class EmbedStep:
 
     def __init__(self, home: Home, embedder: Embedder) -> None:
         self.fingerprint = embedder.fingerprint
+        self.result_bytes = 2 * embedder.dimension + 64  # fp16 vector and its key
         self._embedder = embedder
         self._table = EmbeddingTable(home, embedder.fingerprint.digest, embedder.dimension)
 
     def present(self) -> set[str]:
         """Contents that have a vector of this embedder."""
         return self._table.contents()
+
+    def tokens(self, texts: Sequence[Text]) -> tuple[list[int], int] | None:
+        """Token counts of whole conversations."""
+        conversations = [Conversation.from_canonical(text) for text, _ in texts]
+        return self._embedder.count_tokens(conversations), self._embedder.window
 
     def compute(self, texts: Sequence[Text]) -> NDArray[np.float32]:
         """Vectors of canonical conversations."""

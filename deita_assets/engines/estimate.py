@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol, runtime_checkable
 
 from deita_assets.engines.cover import Step, Text
 from deita_assets.stores import scored
@@ -16,21 +15,6 @@ from deita_assets.stores.warehouse import Warehouse
 
 #: Rows of a trial, spread evenly over the lengths that are left.
 TRIAL_ROWS = 20
-#: Bytes of one stored score with its keys, measured on a table of 300,000.
-SCORE_BYTES = 250
-_KEY_BYTES = 64
-
-
-@runtime_checkable
-class TokenCounting(Protocol):
-    """A step whose model counts tokens; the heuristic has none."""
-
-    window: int
-    vector_bytes: int
-
-    def count_tokens(self, texts: Sequence[Text]) -> list[int]:
-        """Tokens that the model would read of each text, before any truncation."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -65,11 +49,6 @@ def estimate_step(warehouse: Warehouse, step: Step, sources: Sequence[str]) -> E
     trial_chars = sum(left[key][0] for key in trial) or 1
     seconds = _time(step, list(trial.values())) * chars / trial_chars if trial else 0.0
     tokens, over = _tokens(step, trial, chars / trial_chars)
-    row_bytes = (
-        step.vector_bytes + _KEY_BYTES
-        if isinstance(step, TokenCounting) and step.vector_bytes
-        else SCORE_BYTES
-    )
     return Estimate(
         step.name,
         step.fingerprint.digest,
@@ -79,7 +58,7 @@ def estimate_step(warehouse: Warehouse, step: Step, sources: Sequence[str]) -> E
         tokens,
         over,
         seconds,
-        len(left) * row_bytes,
+        len(left) * step.result_bytes,
     )
 
 
@@ -102,7 +81,8 @@ def _time(step: Step, texts: list[Text]) -> float:
 
 
 def _tokens(step: Step, trial: dict[str, Text], scale: float) -> tuple[int | None, float | None]:
-    if not isinstance(step, TokenCounting) or not trial:
+    counted = step.tokens(list(trial.values())) if trial else None
+    if counted is None:
         return None, None
-    counted = step.count_tokens(list(trial.values()))
-    return round(sum(counted) * scale), sum(n > step.window for n in counted) / len(counted)
+    tokens, window = counted
+    return round(sum(tokens) * scale), sum(n > window for n in tokens) / len(tokens)

@@ -135,6 +135,11 @@ class DeitaScorer:
                 scores[i], statuses[i] = np.nan, "non_finite"
         return scores, statuses
 
+    def count_tokens(self, turns: Sequence[TurnText]) -> list[int]:
+        """Tokens of each turn's whole prompt, before truncation."""
+        prompts = [build_prompt(self.measure, instruction, response).text for instruction, response in turns]
+        return [len(ids) for ids in self.load().encode(prompts)]
+
     def _encode(self, turns: Sequence[TurnText]) -> list[tuple[Status, list[int]]]:
         model = self.load()
         prompts = [build_prompt(self.measure, instruction, response) for instruction, response in turns]

@@ -1,0 +1,57 @@
+"""Homes to test in, and files to land in them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from deita_assets.stores.home import Home
+from deita_assets.stores.warehouse import Warehouse
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A fresh home with its folders, and no warehouse yet."""
+    return Home(tmp_path / "home").create()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory):
+    """An empty, migrated warehouse to copy: migrating takes 0.2 s, copying next to nothing."""
+    template = Home(tmp_path_factory.mktemp("template")).create()
+    Warehouse(template).migrate()
+    return template.warehouse
+
+
+@pytest.fixture
+def warehouse(home, migrated):
+    """The migrated warehouse of `home`."""
+    shutil.copyfile(migrated, home.warehouse)
+    return Warehouse(home)
+
+
+@pytest.fixture
+def land(home):
+    """`land(source, name, content)` puts a file into landing; `content` is bytes, or rows for JSON lines."""
+    return Landing(home)
+
+
+class Landing:
+    """What stands in landing, changed by hand."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def __call__(self, source, name, content):
+        from deita_assets_tests.readers.packing import jsonl
+
+        path = self.path(source, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else jsonl(content))
+        return path
+
+    def path(self, source, name) -> Path:
+        return self.home.source_landing(source) / name
+
+    def remove(self, source, name):
+        self.path(source, name).unlink()

@@ -1,0 +1,143 @@
+"""Other processes that do one thing and may be killed while at it.
+
+They are forked off a server that has DuckDB loaded but never used, so that one costs a few milliseconds.
+LanceDB must not be forked once loaded: what needs it loads it in the child.
+"""
+
+import importlib
+import multiprocessing
+import os
+import signal
+import time
+
+from deita_assets.engines.ingest import SourceReading, ingest_source
+from deita_assets.stores.lock import file_lock
+from deita_assets.stores.serving import publish
+from deita_assets.stores.warehouse import Warehouse
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["pytest", __name__])
+
+KILLED = -signal.SIGKILL
+
+
+def event():
+    return _CONTEXT.Event()
+
+
+def barrier(parties):
+    return _CONTEXT.Barrier(parties)
+
+
+def start(task, *arguments, kill_at=None, calls=1):
+    """Run a function of this module in another process.
+
+    Args:
+        task: the function.
+        arguments: what it gets.
+        kill_at: `module:attribute`; the process is killed when it calls this for the `calls`-th time.
+        calls: see there.
+    """
+    process = _CONTEXT.Process(target=_run, args=(task, arguments, kill_at, calls))
+    process.start()
+    return process
+
+
+def run(task, *arguments, kill_at=None, calls=1):
+    """`start`, and wait for the end; returns the exit code, `KILLED` when it was killed."""
+    return finish(start(task, *arguments, kill_at=kill_at, calls=calls))
+
+
+def finish(process, timeout=120):
+    """Wait for a process and return its exit code."""
+    process.join(timeout)
+    if process.exitcode is None:
+        process.kill()
+        raise AssertionError(f"still running after {timeout} s")
+    return process.exitcode
+
+
+def kill(process):
+    """End a process as the kernel's out-of-memory killer would."""
+    process.kill()
+    process.join()
+
+
+def _run(task, arguments, kill_at, calls):
+    if kill_at:
+        _arm(kill_at, calls)
+    task(*arguments)
+
+
+def _arm(place, calls):
+    module, _, path = place.partition(":")
+    owner = importlib.import_module(module)
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    original = getattr(owner, name)
+    left = [calls]
+
+    def armed(*args, **kwargs):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, armed)
+
+
+def migrate(home, together):
+    together.wait()
+    Warehouse(home).migrate()
+
+
+def ingest(home, source):
+    ingest_source(Warehouse(home), source, SourceReading())
+
+
+def publish_serving(home):
+    publish(home)
+
+
+def hold_lock(path, purpose, shared, held):
+    with file_lock(path, purpose, shared=shared):
+        held.set()
+        time.sleep(60)
+
+
+def write_slowly(home, written, seconds):
+    with Warehouse(home).write("write slowly") as con:
+        con.execute("insert into store.source values ('slow', null, '{}', null)")
+        written.set()
+        time.sleep(seconds)
+
+
+def insert_scores(home, prompts, together):
+    import numpy as np
+
+    from deita_assets.stores.vectors import ScoreTable
+
+    together.wait()
+    table = ScoreTable(home)
+    for start_at in range(0, len(prompts), 10):
+        part = prompts[start_at : start_at + 10]
+        table.insert("complexity", "abcdef12", part, np.ones(len(part)), ["ok"] * len(part))
+
+
+def cover(home, measure, source, commits):
+    """Score a source with the fake scorer and die right after the `commits`-th commit."""
+    from deita_assets_tests.engines.fakes import FakeScorer
+
+    from deita_assets.engines import cover as engine
+
+    engine._next_batch = lambda size, seconds: 8
+    engine._FIRST_BATCH = 8
+    left = [commits]
+
+    def hook(point):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    engine.cover_source(Warehouse(home), engine.ScoreStep(home, FakeScorer(measure)), source, hook=hook)

@@ -1,0 +1,127 @@
+import duckdb
+import pytest
+
+from deita_assets.errors import NotFoundError, StoreError
+from deita_assets.stores import serving
+from deita_assets.stores.serving import open_serving, publish
+from deita_assets_tests import crashes
+
+
+def add_source(warehouse, name):
+    with warehouse.write("test") as con:
+        con.execute("insert into store.source values (?, null, '{}', null)", [name])
+
+
+def sources(home):
+    """As another process would see them: DuckDB gives one process the same old file while a reader has it open."""
+    with duckdb.connect(str(home.serving), read_only=True) as con:
+        return [name for (name,) in con.execute("select source from store.source order by 1").fetchall()]
+
+
+def test_publish_shows_what_was_committed(home, warehouse):
+    add_source(warehouse, "a")
+    assert publish(home).changed
+    assert sources(home) == ["a"]
+    assert int.from_bytes(home.serving.read_bytes()[12:20], "little") <= 68
+
+
+def test_publishing_again_is_a_no_op_until_something_changes(home, warehouse):
+    publish(home)
+    before = home.serving.stat()
+    warehouse.migrate()
+    with warehouse.read("look") as con:
+        con.execute("select 1").fetchall()
+    assert not publish(home).changed
+    assert home.serving.stat().st_ino == before.st_ino
+    add_source(warehouse, "a")
+    assert publish(home).changed
+    home.serving.unlink()
+    assert publish(home).changed
+    assert sources(home) == ["a"]
+
+
+def test_nothing_to_publish_and_nothing_published(home):
+    with pytest.raises(NotFoundError, match="holds no warehouse"):
+        publish(home)
+    with pytest.raises(NotFoundError, match=r"no serving\.duckdb"), open_serving(home):
+        pass
+
+
+def test_an_open_reader_keeps_its_snapshot(home, warehouse):
+    publish(home)
+    query = "select count(*) from store.source"
+    with open_serving(home) as reader:
+        add_source(warehouse, "a")
+        assert publish(home).changed
+        assert reader.execute(query).fetchall() == [(0,)]
+    assert sources(home) == ["a"]
+    with open_serving(home) as reader:
+        assert reader.execute(query).fetchall() == [(1,)]
+
+
+def test_two_readers_in_one_process(home, warehouse):
+    publish(home)
+    with open_serving(home) as one, open_serving(home) as two:
+        query = "select count(*), current_setting('TimeZone') from pool"
+        assert one.execute(query).fetchall() == two.execute(query).fetchall() == [(0, "UTC")]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select * from read_text('{file}')",
+        "select * from read_csv('{file}')",
+        "select * from glob('{file}')",
+        "copy (select 1) to '{file}.out'",
+        "export database '{file}.out'",
+        "attach '{file}.db'",
+        "install httpfs",
+        "load httpfs",
+        "set enable_external_access = true",
+        "set threads = 64",
+        "reset lock_configuration",
+        "insert into store.source values ('x', null, '{{}}', null)",
+        "drop view pool",
+    ],
+)
+def test_shared_sql_reaches_nothing_but_the_copy(home, warehouse, tmp_path, query):
+    publish(home)
+    file = tmp_path / "secret.txt"
+    file.write_text("secret")
+    before = sorted(tmp_path.rglob("*"))
+    with open_serving(home) as con:
+        with pytest.raises(duckdb.Error, match="disabled|locked|read-only"):
+            con.execute(query.format(file=file)).fetchall()
+        assert con.execute("select count(*) from pool").fetchall() == [(0,)]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("place", "published"),
+    [("duckdb:connect", False), ("os:fsync", False), ("pathlib:Path.replace", False), ("pathlib:Path.write_text", True)],
+)
+def test_a_killed_publish_leaves_a_whole_copy_and_the_next_one_works(home, warehouse, place, published):
+    add_source(warehouse, "a")
+    publish(home)
+    add_source(warehouse, "b")
+    assert crashes.run(crashes.publish_serving, home, kill_at=place) == crashes.KILLED
+    assert sources(home) == (["a", "b"] if published else ["a"])
+    assert publish(home).changed
+    assert sources(home) == ["a", "b"]
+    assert not publish(home).changed
+    assert not list(home.root.glob(".serving.duckdb.new*"))
+
+
+def test_a_failing_copy_leaves_the_old_one(home, warehouse, monkeypatch):
+    add_source(warehouse, "a")
+    publish(home)
+    add_source(warehouse, "b")
+    real = serving.subprocess.run
+    no_disk = ["/bin/sh", "-c", "echo No space left on device >&2; exit 1"]
+    monkeypatch.setattr(serving.subprocess, "run", lambda _, **options: real(no_disk, **options))
+    with pytest.raises(StoreError, match="No space left on device"):
+        publish(home)
+    assert sources(home) == ["a"]
+    monkeypatch.undo()
+    assert publish(home).changed
+    assert sources(home) == ["a", "b"]
