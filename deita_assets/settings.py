@@ -99,6 +99,7 @@ class DeitaSettings(BaseSettings):
     embedder: EmbedderSettings = EmbedderSettings()
     sources: dict[str, SourceSettings] = {}
     mixtures: dict[str, MixtureSettings] = {}
+    #: Show the first words of near-duplicates in the Dagster UI; switch off for confidential pools.
     sample_rows_in_ui: bool = True
 
     @field_validator("sources")

@@ -114,6 +114,7 @@ def write_slowly(home, written, seconds):
 
 
 def insert_scores(home, prompts, together):
+    import lancedb  # noqa: F401 - loaded before the race, not during it
     import numpy as np
 
     from deita_assets.stores.vectors import ScoreTable

@@ -84,7 +84,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except Exception as error:
         traceback.print_exc()
-        _fail(given, type(error).__name__, str(error), "This is a fault of deita_assets; please report the above.", 1)
+        _fail(
+            given,
+            type(error).__name__,
+            str(error),
+            "This is a fault of deita_assets; please report the above.",
+            1,
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 

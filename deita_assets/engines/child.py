@@ -24,7 +24,7 @@ from typing import Any
 
 from deita_assets.embedders import load_embedder
 from deita_assets.engines.cover import EmbedStep, ScoreStep, Step, cover_source
-from deita_assets.engines.progress import Progress, terminal_bar
+from deita_assets.engines.progress import LOG_EVERY_S, Progress, terminal_bar
 from deita_assets.errors import DeitaError
 from deita_assets.scorers import load_scorer
 from deita_assets.scorers.base import Measure, Scorer
@@ -92,24 +92,32 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 @contextlib.contextmanager
 def _channel(step: str, source: str) -> Iterator[tuple[Callable[[Progress], None], float]]:
-    """Where progress goes: the Dagster run that started this child, and a bar when stderr is a terminal."""
-    if "DAGSTER_PIPES_CONTEXT" not in os.environ:
-        with terminal_bar(f"{source} {step}") as bar:
-            yield bar or (lambda progress: None), _BAR_EVERY_S
-        return
-    from dagster_pipes import open_dagster_pipes
-
-    with open_dagster_pipes() as pipes, terminal_bar(f"{source} {step}") as bar:
+    """Where progress goes: a bar when stderr is a terminal, else lines; and the log of the run that started this."""
+    with _run_log() as log, terminal_bar(f"{source} {step}") as bar:
         last = [time.monotonic()]
 
         def show(progress: Progress) -> None:
             if bar:
                 bar(progress)
-            if time.monotonic() - last[0] >= 10:
+            if time.monotonic() - last[0] >= LOG_EVERY_S:
                 last[0] = time.monotonic()
-                pipes.log.info(f"{source} {step}: {progress.line()}")
+                log(f"{source} {step}: {progress.line()}")
+                if not bar:
+                    sys.stderr.write(f"  {source} {step}: {progress.line()}\n")
 
-        yield show, _BAR_EVERY_S if bar else 10.0
+        yield show, _BAR_EVERY_S if bar else LOG_EVERY_S
+
+
+@contextlib.contextmanager
+def _run_log() -> Iterator[Callable[[str], None]]:
+    """The log of the Dagster run that started this child; nowhere when none did."""
+    if "DAGSTER_PIPES_CONTEXT" not in os.environ:
+        yield lambda line: None
+        return
+    from dagster_pipes import open_dagster_pipes
+
+    with open_dagster_pipes() as pipes:
+        yield pipes.log.info
 
 
 def _end_with_parent() -> None:

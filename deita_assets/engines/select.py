@@ -17,21 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deita_assets.core.block_kernel import NumpyKernel
-from deita_assets.core.evol_score import aggregate
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.core.repr_filter import GreedyPass
-from deita_assets.errors import MixedFingerprintsError, NotFoundError, StoreError
+from deita_assets.engines.ranked import RankedRows, RowVectors, rank_rows, stored_order
+from deita_assets.errors import MixedFingerprintsError, NotFoundError
 from deita_assets.exports.card import dataset_card
 from deita_assets.exports.jsonl import write_messages_jsonl
 from deita_assets.exports.parquet import write_parquet
 from deita_assets.stores import ledgers, scored, selections
-from deita_assets.stores.ledgers import Candidates, LedgerRows, Scope, StoredLedger
+from deita_assets.stores.ledgers import LedgerRows, Scope, StoredLedger
 from deita_assets.stores.selections import Selection
 from deita_assets.stores.subsets import publish_folder
-from deita_assets.stores.vectors import EmbeddingTable, comparable
 from deita_assets.stores.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -64,18 +62,6 @@ class Cut:
     mix: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class _Ranked:
-    """Every row of a scope in candidate order, ranked, before any verdict."""
-
-    sample_ids: list[str]
-    contents: list[str]
-    evol_score: NDArray[np.float64]
-    reason: list[str | None]
-    verdict: list[str]
-    order: NDArray[np.int64]
-
-
 def make_ledger(
     warehouse: Warehouse,
     scope: Scope,
@@ -98,7 +84,7 @@ def make_ledger(
         candidates = None if found else ledgers.candidates(con, scope.sources)
         behind = _embedded_before(con, spec)
     if candidates is not None:
-        ranked, vectors = _rank(warehouse, spec, candidates)
+        ranked, vectors = rank_rows(warehouse.home, spec, candidates)
         _refuse_unembedded(scope, [candidates.sources[at] for at in vectors.missing], behind)
         found = _first_pass(warehouse, scope, spec, ranked, vectors, budget, trial, on_progress)
     assert found is not None  # noqa: S101 - found, or just made
@@ -116,9 +102,11 @@ def deepen(
     if ledger.exhausted or (budget is not None and ledger.serves(budget)):
         return ledger
     with warehouse.read(f"ledger {ledger.ledger_id}: rows") as con:
-        ranked = _stored_order(con, ledger.ledger_id)
+        ranked = stored_order(con, ledger.ledger_id)
         decided = ledgers.visited_rows(con, ledger.ledger_id)
-    vectors = _Vectors(warehouse, ledger.spec["fingerprints"]["embedder"], ranked.contents, ranked.order)
+    vectors = RowVectors(
+        warehouse.home, ledger.spec["fingerprints"]["embedder"], ranked.contents, ranked.order
+    )
     vectors.require_all()
     return _run_pass(warehouse, ledger, ranked, vectors, decided, budget, on_progress)
 
@@ -261,8 +249,8 @@ def _first_pass(
     warehouse: Warehouse,
     scope: Scope,
     spec: Mapping[str, Any],
-    ranked: _Ranked,
-    vectors: _Vectors,
+    ranked: RankedRows,
+    vectors: RowVectors,
     budget: int | None,
     trial: bool,
     on_progress: OnProgress | None,
@@ -281,87 +269,11 @@ def _first_pass(
     return _run_pass(warehouse, ledger, ranked, vectors, [], budget, on_progress)
 
 
-def _rank(warehouse: Warehouse, spec: Mapping[str, Any], candidates: Candidates) -> tuple[_Ranked, _Vectors]:
-    """Total order of the rows that can be selected: evol_score descending, then content hash, then source."""
-    evol = np.array(
-        [np.nan if p is None else aggregate(p, spec["aggregation"]) for p in candidates.products], np.float64
-    )
-    reasons: list[str | None] = list(candidates.unscored)
-    verdicts = ["unvisited"] * len(evol)
-    for at in np.flatnonzero(~np.isfinite(evol)):
-        verdicts[at] = "unscored"
-        reasons[at] = reasons[at] or "non_finite"
-    scored_rows = np.flatnonzero(np.isfinite(evol))
-    vectors = _Vectors(warehouse, spec["fingerprints"]["embedder"], candidates.contents, scored_rows)
-    for rows, reason in ((vectors.missing, "no_embedding"), (vectors.unusable, "unusable_embedding")):
-        for at in rows:
-            verdicts[at], reasons[at] = "invalid", reason
-    valid = [at for at, verdict in enumerate(verdicts) if verdict == "unvisited"]
-    valid.sort(key=lambda at: (-evol[at], candidates.contents[at], candidates.sources[at]))
-    order = np.asarray(valid, np.int64)
-    return _Ranked(candidates.sample_ids, candidates.contents, evol, reasons, verdicts, order), vectors
-
-
-def _stored_order(con: duckdb.DuckDBPyConnection, ledger_id: str) -> _Ranked:
-    """The rows of a stored ledger as they were ranked then."""
-    rows = con.execute(
-        "select r.sample_id, c.content_sha256, r.rank, r.verdict, r.reason, r.evol_score "
-        "from store.ledger_row r join store.conversation c on c.sample_id = r.sample_id where r.ledger_id = ?",
-        [ledger_id],
-    ).fetchall()
-    ranks = np.array([-1 if row[2] is None else row[2] for row in rows], np.int64)
-    order = np.flatnonzero(ranks > 0)
-    return _Ranked(
-        [row[0] for row in rows],
-        [row[1] for row in rows],
-        np.array([np.nan if row[5] is None else row[5] for row in rows], np.float64),
-        [row[4] for row in rows],
-        ["unvisited" if row[2] is not None else row[3] for row in rows],
-        order[np.argsort(ranks[order], kind="stable")],
-    )
-
-
-class _Vectors:
-    """Stored vectors of some rows, read from Lance once and taken by candidate row.
-
-    Attributes:
-        missing: rows that have no stored vector.
-        unusable: rows whose stored vector is zero or not finite, so that nothing can be compared with it.
-    """
-
-    def __init__(
-        self, warehouse: Warehouse, embedder_fp: str, contents: list[str], rows: NDArray[np.int64]
-    ) -> None:
-        table = EmbeddingTable(warehouse.home, embedder_fp)
-        self.name, self.dimension = table.name, table.dimension
-        self._vectors, found = table.load([contents[at] for at in rows])
-        self.missing, self.unusable = rows[~found], rows[found & ~comparable(self._vectors)]
-        self._place = np.full(len(contents), -1, np.int64)
-        self._place[rows] = np.arange(len(rows))
-
-    def require_all(self) -> None:
-        """Refuse to go on with a ledger whose vectors are no longer there.
-
-        Raises:
-            StoreError: some are missing or damaged.
-        """
-        lost = len(self.missing) + len(self.unusable)
-        if lost:
-            raise StoreError(
-                f"{lost} vectors of {self.name} that this ledger compared are gone or damaged.",
-                cure="Materialise `embeddings` again.",
-            )
-
-    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Vectors of candidate rows, (len(rows), dimension)."""
-        return self._vectors[self._place[rows]]
-
-
 def _run_pass(
     warehouse: Warehouse,
     ledger: StoredLedger,
-    ranked: _Ranked,
-    vectors: _Vectors,
+    ranked: RankedRows,
+    vectors: RowVectors,
     decided: list[tuple[Any, ...]],
     budget: int | None,
     on_progress: OnProgress | None,
@@ -381,7 +293,7 @@ def _run_pass(
 
 
 def _resumed(
-    vectors: _Vectors, ranked: _Ranked, threshold: float, decided: list[tuple[Any, ...]]
+    vectors: RowVectors, ranked: RankedRows, threshold: float, decided: list[tuple[Any, ...]]
 ) -> GreedyPass:
     kernel = NumpyKernel()
     if not decided:
@@ -399,7 +311,7 @@ def _resumed(
     )
 
 
-def _ledger_rows(ranked: _Ranked, greedy: GreedyPass) -> LedgerRows:
+def _ledger_rows(ranked: RankedRows, greedy: GreedyPass) -> LedgerRows:
     n_rows = len(ranked.sample_ids)
     rank = np.full(n_rows, -1, np.int64)
     position = np.full(n_rows, -1, np.int64)

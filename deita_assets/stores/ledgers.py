@@ -184,6 +184,13 @@ def visited_rows(con: duckdb.DuckDBPyConnection, ledger_id: str) -> list[tuple[A
     ).fetchall()
 
 
+def closest_pairs(con: duckdb.DuckDBPyConnection, ledger_id: str, limit: int) -> list[tuple[float, str, str]]:
+    """(similarity, dropped, kept) of the near-duplicates closest to the threshold, by their first instructions."""
+    return con.execute(
+        statement("selection/closest_pairs"), {"ledger_id": ledger_id, "limit": limit}
+    ).fetchall()
+
+
 def verdict_counts(
     con: duckdb.DuckDBPyConnection, ledger_id: str, budget: int | None = None
 ) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +59,10 @@ def publish(home: Home) -> Published:
         with duckdb.connect(str(home.warehouse)) as con:
             con.execute("checkpoint")
         state = _state(home.warehouse)
-        fresh = home.serving.with_name(f".{home.serving.name}.new")
+        for left in home.root.glob(f".{home.serving.name}.new-*"):
+            left.unlink(missing_ok=True)
+        # A name of its own: the `cp` of a publish that was killed may still be writing to the file of its.
+        fresh = home.root / f".{home.serving.name}.new-{uuid.uuid4().hex[:12]}"
         _copy_in_child(home.warehouse, fresh)
         fresh.replace(home.serving)
         _state_file(home).write_text(json.dumps(state), encoding="utf-8")

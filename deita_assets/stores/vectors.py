@@ -129,15 +129,8 @@ class EmbeddingTable:
         if dimension is None:
             self._table = _open(connection, self.name)
         else:
-            self._table = connection.create_table(
-                self.name, schema=_embedding_schema(dimension), exist_ok=True
-            )
-        self.dimension: int = self._table.schema.field("vector").type.list_size
-        if dimension not in (None, self.dimension):
-            raise StoreError(
-                f"{self.name} holds vectors of {self.dimension} numbers, the embedder gives {dimension}.",
-                cure="Embedders of other dimensions need another fingerprint; name the model by its revision.",
-            )
+            self._table = _made(connection, self.name, dimension)
+        self.dimension: int = _dimension(self._table)
 
     def insert(self, contents: Sequence[str], vectors: NDArray[np.floating[Any]]) -> int:
         """Add vectors that are not there yet, stored as fp16.
@@ -216,6 +209,21 @@ def _check_names(measure: str, scorer_fp: str) -> None:
     """Names become part of a filter text, so nothing but known words and hex digits passes."""
     if measure not in ("complexity", "quality") or not _HEX.fullmatch(scorer_fp):
         raise StoreError(f"no such scores: measure {measure!r}, scorer {scorer_fp!r}.")
+
+
+def _made(connection: Any, name: str, dimension: int) -> Any:
+    try:
+        return connection.create_table(name, schema=_embedding_schema(dimension), exist_ok=True)
+    except ValueError as error:  # it exists with another schema
+        found = _dimension(_open(connection, name))
+        raise StoreError(
+            f"{name} holds vectors of {found} numbers, the embedder gives {dimension}.",
+            cure="Embedders of other dimensions need another fingerprint; name the model by its revision.",
+        ) from error
+
+
+def _dimension(table: Any) -> int:
+    return int(table.schema.field("vector").type.list_size)
 
 
 def _open(connection: Any, name: str) -> Any:

@@ -112,6 +112,17 @@ def test_a_killed_publish_leaves_a_whole_copy_and_the_next_one_works(home, wareh
     assert not list(home.root.glob(".serving.duckdb.new*"))
 
 
+def test_a_copy_that_outlives_its_killed_publish_cannot_spoil_the_next(home, warehouse):
+    """`cp` is a process of its own: it goes on writing when the publish that started it is killed."""
+    add_source(warehouse, "a")
+    crashes.run(crashes.publish_serving, home, kill_at="os:fsync")
+    (unfinished,) = home.root.glob(".serving.duckdb.new*")
+    with unfinished.open("r+b") as orphan:
+        publish(home)
+        orphan.write(b"\0" * 500_000)
+    assert sources(home) == ["a"]
+
+
 def test_a_failing_copy_leaves_the_old_one(home, warehouse, monkeypatch):
     add_source(warehouse, "a")
     publish(home)

@@ -14,7 +14,7 @@ from pydantic import Field
 from deita_assets.core.evol_score import AGGREGATIONS
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.embeddings.assets import embeddings
-from deita_assets.defs.metadata import columns, counts
+from deita_assets.defs.metadata import columns, counts, table
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.scores.assets import scored_pool
 from deita_assets.defs.steps import OWNERS, asset_step, pooled_sources
@@ -37,6 +37,9 @@ _COLUMNS = columns(
     ("blocked_by", "varchar", "nearest row kept before this one"),
     ("similarity", "double", "cosine similarity to that row"),
 )
+#: Near-duplicates shown side by side, closest to the threshold first, and characters shown of each.
+EXAMPLES = 5
+_SHOWN = 160
 
 
 class LedgerConfig(dg.Config):
@@ -148,6 +151,11 @@ def _ledger(
 def _metadata(platform: Platform, ledger: StoredLedger, parameters: SelectionParameters) -> dict[str, Any]:
     with platform.warehouse.read(f"ledger {ledger.ledger_id}: counts") as con:
         verdicts = ledgers.verdict_counts(con, ledger.ledger_id)
+        pairs = (
+            ledgers.closest_pairs(con, ledger.ledger_id, EXAMPLES)
+            if platform.settings.sample_rows_in_ui
+            else []
+        )
     visited = max(ledger.n_visited, 1)
     return {
         "dagster/partition_row_count": ledger.n_rows,
@@ -160,6 +168,10 @@ def _metadata(platform: Platform, ledger: StoredLedger, parameters: SelectionPar
         "exhausted": ledger.exhausted,
         "verdicts": counts(verdicts, "verdict"),
         "sources": len(ledger.scope.sources),
+        "near_duplicates": table(
+            ["similarity", "dropped", "kept"],
+            [(f"{similarity:.4f}", dropped[:_SHOWN], kept[:_SHOWN]) for similarity, dropped, kept in pairs],
+        ),
     }
 
 
