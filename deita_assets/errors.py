@@ -31,7 +31,8 @@ class DeitaError(Exception):
         self.cure = cure
 
     def __str__(self) -> str:
-        return f"{self.message} {self.cure}".strip()
+        stop = "." if self.cure and not self.message.endswith((".", "!", "?")) else ""
+        return f"{self.message}{stop} {self.cure}".strip()
 
 
 class UsageError(DeitaError):

@@ -128,9 +128,8 @@ def insert_scores(home, prompts, together):
 
 def cover(home, measure, source, commits):
     """Score a source with the fake scorer and die right after the `commits`-th commit."""
-    from deita_assets_tests.engines.fakes import FakeScorer
-
     from deita_assets.engines import cover as engine
+    from deita_assets_tests.engines.fakes import FakeScorer
 
     engine._next_batch = lambda size, seconds: 8
     engine._FIRST_BATCH = 8
@@ -142,3 +141,12 @@ def cover(home, measure, source, commits):
             os.kill(os.getpid(), signal.SIGKILL)
 
     engine.cover_source(Warehouse(home), engine.ScoreStep(home, FakeScorer(measure)), source, hook=hook)
+
+
+def cut(home, ledger_id, budget):
+    from deita_assets.engines.select import cut_subset
+    from deita_assets.stores.ledgers import find_ledger
+
+    with Warehouse(home).read("find") as con:
+        ledger = find_ledger(con, ledger_id)
+    cut_subset(Warehouse(home), ledger, budget, provenance={"run_id": "killed"})

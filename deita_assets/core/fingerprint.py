@@ -14,6 +14,9 @@ from typing import Any, Literal
 #: Hex characters kept of a sha256 for names that people read: 64 bits, no clash below millions of versions.
 SHORT_DIGEST = 16
 
+#: One encoder for all calls: `json.dumps` with options builds a new one each time.
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 
 def canonical_json(value: Any) -> str:
     """The one JSON text of `value`: sorted keys, no spaces, no escapes beyond what JSON demands.
@@ -21,7 +24,7 @@ def canonical_json(value: Any) -> str:
     Raises:
         ValueError: for NaN and infinities, which JSON cannot hold.
     """
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def sha256_hex(text: str) -> str:

@@ -28,6 +28,7 @@ from deita_assets.exports.jsonl import write_messages_jsonl
 from deita_assets.exports.parquet import write_parquet
 from deita_assets.stores import ledgers, scored, selections
 from deita_assets.stores.ledgers import LedgerRows, Scope, StoredLedger
+from deita_assets.stores.lock import file_lock
 from deita_assets.stores.selections import Selection
 from deita_assets.stores.subsets import publish_folder
 from deita_assets.stores.warehouse import Warehouse
@@ -129,7 +130,9 @@ def cut_subset(
         counts = ledgers.verdict_counts(con, ledger.ledger_id, budget)
         mix = Counter(member.sample_id.partition(":")[0] for member in selection.members)
         contents = _Contents(con, selection, counts, mix)
-        new = publish_folder(target, contents.write, contents.manifest(), provenance)
+        lock = home.locks / f"subset-{ledger.scope.kind}-{ledger.scope.name}-{budget}.lock"
+        with file_lock(lock, f"publish {selection.version}"):
+            new = publish_folder(target, contents.write, contents.manifest(), provenance)
     with warehouse.write(f"register {selection.version}") as con:
         selections.register(
             con,

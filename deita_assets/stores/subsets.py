@@ -15,7 +15,6 @@ from typing import Any
 
 from deita_assets.core.fingerprint import canonical_json
 from deita_assets.errors import StoreError
-from deita_assets.stores.lock import file_lock
 
 MANIFEST = "manifest.json"
 #: When, where and by which run; never compared.
@@ -28,21 +27,20 @@ def publish_folder(
     """Make the folder `target` with the files that `write` puts into it; returns False when it stands already.
 
     A reader sees the whole folder or none: a kill leaves at most a hidden `.new-*` folder, removed at the next call.
+    The caller sees to it that no two processes publish one `target` at once.
 
     Raises:
         StoreError: `target` stands there but its files differ from its manifest.
     """
-    # Two processes may publish one version at once: the second waits and finds it done.
-    with file_lock(target.parent / ".publish.lock", f"publish {target.name}"):
-        if target.exists():
-            check_folder(target)
-            return False
-        fresh = target.with_name(f".new-{target.name}")
-        shutil.rmtree(fresh, ignore_errors=True)  # left behind by a kill
-        fresh.mkdir()
-        _fill(fresh, write, manifest, provenance)
-        fresh.rename(target)
-        _sync(target.parent)
+    if target.exists():
+        check_folder(target)
+        return False
+    fresh = target.with_name(f".new-{target.name}")
+    shutil.rmtree(fresh, ignore_errors=True)  # left behind by a kill
+    fresh.mkdir(parents=True)
+    _fill(fresh, write, manifest, provenance)
+    fresh.rename(target)
+    _sync(target.parent)
     return True
 
 

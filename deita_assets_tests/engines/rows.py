@@ -24,7 +24,10 @@ BAD_ROWS = [
     ({"instruction": "x"}, "missing_field"),
     ({"prompt_number": 7}, "missing_field"),
     ({"instruction": "x", "output": 7}, "bad_content"),
-    ({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}, "format_mismatch"),
+    (
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
+        "format_mismatch",
+    ),
     ({"prompt": "x", "chosen": "y", "rejected": "z"}, "preference_pair"),
     ({"instruction": "x", "output": "y", "images": ["a.png"]}, "multimodal_unsupported"),
 ]
@@ -64,5 +67,7 @@ def pool_version(numbers):
 
 def lines(*parts):
     """A JSONL file of rows and raw lines."""
-    texts = [part if isinstance(part, bytes) else json.dumps(part, ensure_ascii=False).encode() for part in parts]
+    texts = [
+        part if isinstance(part, bytes) else json.dumps(part, ensure_ascii=False).encode() for part in parts
+    ]
     return b"".join(text + b"\n" for text in texts)

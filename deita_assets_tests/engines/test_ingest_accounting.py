@@ -37,7 +37,11 @@ def generate(rng, how):
     if how in ("lines", "gzip", "zstd"):
         rows += [("broken", rng.randrange(len(BROKEN_LINES))) for _ in range(rng.randrange(8))]
     rng.shuffle(rows)
-    values = {"good": lambda n: (good(n), None), "bad": BAD_ROWS.__getitem__, "broken": BROKEN_LINES.__getitem__}
+    values = {
+        "good": lambda n: (good(n), None),
+        "bad": BAD_ROWS.__getitem__,
+        "broken": BROKEN_LINES.__getitem__,
+    }
     parts = [values[kind](n) for kind, n in rows]
     objects = [value for value, _ in parts]
     content = {
@@ -58,7 +62,9 @@ def query(warehouse, text, *parameters):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_every_row_of_random_files_is_accounted_for(home, warehouse, land, monkeypatch, seed):
-    monkeypatch.setattr(staging, "ROWS_PER_FILE", 7)  # several staged files, cut inside files and between them
+    monkeypatch.setattr(
+        staging, "ROWS_PER_FILE", 7
+    )  # several staged files, cut inside files and between them
     rng = random.Random(seed)
     land("s", "0.jsonl", rows_of(range(30)))  # so that the format is the same whatever comes
     wanted, reasons, n_files = list(range(30)), [], 1
@@ -79,7 +85,9 @@ def test_every_row_of_random_files_is_accounted_for(home, warehouse, land, monke
     assert stored == sorted((sample_id("s", n), canonical(n)) for n in set(wanted))
     assert query(warehouse, "select count(*) from store.occurrence") == [(len(wanted),)]
     assert query(warehouse, "select count(*) from store.file") == [(n_files,)]
-    assert query(warehouse, "select count(*), count(distinct sample_id) from store.turn") == [(len(set(wanted)),) * 2]
+    assert query(warehouse, "select count(*), count(distinct sample_id) from store.turn") == [
+        (len(set(wanted)),) * 2
+    ]
     assert list(home.staging.iterdir()) == []
 
 
@@ -105,7 +113,13 @@ def test_quarantine_does_not_repeat_the_text_of_readable_rows(warehouse, land):
 
 
 def test_own_ids_are_labels(warehouse, land):
-    rows = [{**good(1), "id": "x"}, {**good(2), "id": "x"}, {**good(3), "id": 17}, good(4), {**good(1), "id": "y"}]
+    rows = [
+        {**good(1), "id": "x"},
+        {**good(2), "id": "x"},
+        {**good(3), "id": 17},
+        good(4),
+        {**good(1), "id": "y"},
+    ]
     land("s", "a.jsonl", rows)
     report = ingest_source(warehouse, "s")
     assert (report.n_pool, report.n_exact_duplicates) == (4, 1)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from deita_assets.engines import ingest as engine
 from deita_assets.engines.ingest import SourceReading, ingest_source
 from deita_assets.stores import pool
 from deita_assets_tests.engines.rows import lines, pool_version, rows_of, sample_id
@@ -43,7 +42,16 @@ class Source:
 
     def state(self):
         """Everything about the source that another ingest could change."""
-        tables = ("source", "file", "conversation", "turn", "occurrence", "quarantine", "pool_version", "pool_row")
+        tables = (
+            "source",
+            "file",
+            "conversation",
+            "turn",
+            "occurrence",
+            "quarantine",
+            "pool_version",
+            "pool_row",
+        )
         rows = {name: self.query(f"select * from store.{name} order by all") for name in tables}
         return rows | {"batches": self.query("select * from store.ingest_batch order by seq")}
 
@@ -300,7 +308,3 @@ def test_leftovers_of_a_killed_ingest_are_removed_but_not_those_of_other_sources
     (staging / "s-ba9876543210").mkdir()
     source.ingest()
     assert sorted(path.name for path in staging.iterdir()) == ["other", "s-2-0123456789ab"]
-
-
-def test_the_guard_is_a_fifth():
-    assert engine.REMOVAL_GUARD == 0.20

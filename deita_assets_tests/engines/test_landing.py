@@ -77,7 +77,14 @@ def test_a_name_that_no_store_can_hold_is_refused(home, land):
 
 
 def test_odd_names_are_files_like_others(home, land):
-    odd = ["it's.jsonl", "a b;c.jsonl", "new\nline.jsonl", "ünï-\U0001f600.jsonl", "..x.jsonl"[1:], "--x.jsonl"]
+    odd = [
+        "it's.jsonl",
+        "a b;c.jsonl",
+        "new\nline.jsonl",
+        "ünï-\U0001f600.jsonl",
+        "..x.jsonl"[1:],
+        "--x.jsonl",
+    ]
     for name in odd:
         land("s", name, b"abc")
     assert sorted(names(home)) == sorted(name for name in odd if not name.startswith("."))

@@ -125,7 +125,7 @@ def test_ledger_at_a_budget(con, budget, verdicts):
 
 def test_ledger_at_has_the_columns_of_a_ledger(con):
     names = [name for name, *_ in rows(con, "describe select * from ledger_at('one', 1)")]
-    assert names == "sample_id rank verdict reason evol_score kept_position blocked_by similarity".split()
+    assert names == ["sample_id", "rank", "verdict", "reason", "evol_score", "kept_position", "blocked_by", "similarity"]
 
 
 def test_ledger_at_knows_one_ledger_from_another(con):
@@ -149,7 +149,9 @@ def test_diff_of_two_selections_says_why(con):
     assert rows(con, back) == [
         ("s:1", "added", None), ("s:3", "moved", None), ("s:5", "moved", None), ("s:6", "removed", "out_ranked"),
     ]  # fmt: skip
-    assert rows(con, "select distinct change, reason from selection_diff('va', 'va')") == [("unchanged", None)]
+    assert rows(con, "select distinct change, reason from selection_diff('va', 'va')") == [
+        ("unchanged", None)
+    ]
 
 
 def test_lineage_keeps_the_scorers_of_its_own_selection(con):

@@ -98,7 +98,12 @@ def test_shared_sql_reaches_nothing_but_the_copy(home, warehouse, tmp_path, quer
 
 @pytest.mark.parametrize(
     ("place", "published"),
-    [("duckdb:connect", False), ("os:fsync", False), ("pathlib:Path.replace", False), ("pathlib:Path.write_text", True)],
+    [
+        ("duckdb:connect", False),
+        ("os:fsync", False),
+        ("pathlib:Path.replace", False),
+        ("pathlib:Path.write_text", True),
+    ],
 )
 def test_a_killed_publish_leaves_a_whole_copy_and_the_next_one_works(home, warehouse, place, published):
     add_source(warehouse, "a")

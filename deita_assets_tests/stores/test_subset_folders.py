@@ -1,6 +1,5 @@
 import hashlib
 import json
-import threading
 
 import pytest
 
@@ -106,7 +105,9 @@ def test_a_failing_writer_leaves_no_subset_and_no_obstacle(target):
         publish(target, writer)
     assert not target.exists()
     assert publish(target)
-    assert [path.name for path in target.parent.iterdir() if not path.name.startswith(".publish")] == [target.name]
+    assert [path.name for path in target.parent.iterdir() if not path.name.startswith(".publish")] == [
+        target.name
+    ]
 
 
 def test_what_stands_there_is_never_half_written(target):
@@ -119,23 +120,3 @@ def test_what_stands_there_is_never_half_written(target):
 
     assert publish(target, writer)
     assert seen == [False]
-
-
-def test_two_publishers_of_one_version(target):
-    inside = threading.Barrier(2, timeout=0.5)
-    results = []
-
-    def writer(folder):
-        try:
-            inside.wait()  # the other one must not be writing now
-            results.append("both at once")
-        except threading.BrokenBarrierError:
-            write(folder)
-
-    threads = [threading.Thread(target=lambda: results.append(publish(target, writer))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(results) == [False, True]
-    check_folder(target)

@@ -16,7 +16,9 @@ def key(n):
 
 def score(table, numbers, values=None, statuses=None, measure="complexity", fingerprint=FP):
     values = np.array([float(n) for n in numbers] if values is None else values)
-    return table.insert(measure, fingerprint, [key(n) for n in numbers], values, statuses or ["ok"] * len(values))
+    return table.insert(
+        measure, fingerprint, [key(n) for n in numbers], values, statuses or ["ok"] * len(values)
+    )
 
 
 def stored(table, measure="complexity", fingerprint=FP):
@@ -87,7 +89,9 @@ def test_thousands_of_results_are_all_read_back(home):
     assert table.prompts("complexity", FP) == {key(n) for n in numbers}
     assert table.results("complexity", FP).num_rows == len(numbers)
     embeddings = EmbeddingTable(home, FP, 2)
-    assert embeddings.insert([key(n) for n in numbers], np.array([[n % 100, 1] for n in numbers])) == len(numbers)
+    assert embeddings.insert([key(n) for n in numbers], np.array([[n % 100, 1] for n in numbers])) == len(
+        numbers
+    )
     assert embeddings.contents() == {key(n) for n in numbers}
     wanted = numbers[::-7]
     loaded, found = embeddings.load([key(n) for n in wanted])
@@ -140,7 +144,9 @@ def test_a_table_that_was_never_made(home):
     assert "Materialise `embeddings`" in error.value.cure
 
 
-@pytest.mark.parametrize("bad", ["x' OR true --", "", "ABCDEF12", "abcdef1", "abcdef12\n", "a" * 65, "../abcdef12"])
+@pytest.mark.parametrize(
+    "bad", ["x' OR true --", "", "ABCDEF12", "abcdef1", "abcdef12\n", "a" * 65, "../abcdef12"]
+)
 def test_names_that_are_no_fingerprint_reach_no_filter_and_no_path(home, bad):
     table = ScoreTable(home)
     score(table, [1])
@@ -181,6 +187,17 @@ def test_audit_sees_a_doubled_key(home):
 
 
 def test_vectors_without_direction():
-    rows = np.array([[1, 0], [0, 0], [np.nan, 1], [np.inf, 0], [-np.inf, 1], [-0.0, 0.0], [6e-8, 0], [65504, 0]])
-    assert comparable(rows.astype(np.float16)).tolist() == [True, False, False, False, False, False, True, True]
+    rows = np.array(
+        [[1, 0], [0, 0], [np.nan, 1], [np.inf, 0], [-np.inf, 1], [-0.0, 0.0], [6e-8, 0], [65504, 0]]
+    )
+    assert comparable(rows.astype(np.float16)).tolist() == [
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
     assert comparable(np.empty((0, 3), np.float16)).tolist() == []

@@ -57,8 +57,12 @@ def test_several_processes_migrate_a_fresh_home_at_once(home):
 @pytest.mark.parametrize("calls", [1, 2, 3])
 def test_a_migration_that_was_killed_is_made_again(home, calls):
     """Before anything, after some statements, and before the public views."""
-    place = ["duckdb:connect", f"{module.__name__}:_apply_migration", f"{module.__name__}:sha256_hex"][calls - 1]
-    killed = crashes.run(crashes.migrate, home, crashes.barrier(1), kill_at=place, calls=1 if calls < 3 else 2)
+    place = ["duckdb:connect", f"{module.__name__}:_apply_migration", f"{module.__name__}:sha256_hex"][
+        calls - 1
+    ]
+    killed = crashes.run(
+        crashes.migrate, home, crashes.barrier(1), kill_at=place, calls=1 if calls < 3 else 2
+    )
     assert killed == crashes.KILLED
     Warehouse(home).migrate()
     assert sources(Warehouse(home)) == []
@@ -92,7 +96,9 @@ def test_a_failing_migration_leaves_nothing(warehouse, monkeypatch):
         warehouse.migrate()
     monkeypatch.undo()
     with warehouse.read("test") as con:
-        assert "more" not in [name for (name,) in con.execute("select table_name from duckdb_tables()").fetchall()]
+        assert "more" not in [
+            name for (name,) in con.execute("select table_name from duckdb_tables()").fetchall()
+        ]
 
 
 def test_an_error_rolls_the_whole_transaction_back(warehouse):
