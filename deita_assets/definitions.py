@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from deita_assets.defs.automation.sensors import landing_sensor, source_job
+from deita_assets.defs.automation.sensors import dead_run_sensor, landing_sensor, source_job
 from deita_assets.defs.embeddings.assets import embeddings
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.pool.assets import raw_pool
@@ -35,7 +35,7 @@ def build_defs(*, home_path: str = "") -> dg.Definitions:
     return dg.Definitions(
         assets=list(ASSETS),
         jobs=[source_job],
-        sensors=[landing_sensor],
+        sensors=[landing_sensor, dead_run_sensor],
         resources={"platform": Platform(home_path=home_path), "pipes": dg.PipesSubprocessClient()},
         # One executor for all runs, also those from the UI, backfills and sensors; models run in Pipes children.
         executor=dg.in_process_executor,

@@ -113,6 +113,14 @@ def write_slowly(home, written, seconds):
         time.sleep(seconds)
 
 
+def commit_and_die(home):
+    """The commit is in the write-ahead log alone when the process ends."""
+    with Warehouse(home).write("commit and die") as con:
+        con.execute("insert into store.source values ('logged', null, '{}', null)")
+        con.execute("commit")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def insert_scores(home, prompts, together):
     import lancedb  # noqa: F401 - loaded before the race, not during it
     import numpy as np

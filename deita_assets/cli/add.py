@@ -54,35 +54,52 @@ def command(
     if dry_run:
         _dry_run(session, source, paths, format_, field_map)
         return
-    from deita_assets.engines.landing import copy_into_landing
-
-    session.home.create()
-    copy_into_landing(session.home, source, paths)
-    report = ingest(session, source, format_, field_map, licence, accept_removals)
-    show_report(session, report)
-    session.emit(report)
-    if report["in_pool"] == 0:
+    config = {
+        "accept_removals": accept_removals,
+        "format": format_,
+        "field_map": field_map,
+        "licence": licence,
+    }
+    report = add_files(session, source, paths, {name: value for name, value in config.items() if value})
+    if report["in_pool"] == 0 and not accept_removals:
         raise DeitaError(
-            f"source {source!r}: none of its {report['rows_read']:,} rows could be read.",
+            f"source {source!r}: none of its {report['rows_read']:,} rows could be read "
+            f"({_counted(report['quarantine'])}).",
             cure=f"See `deita-assets quarantine --source {source}`; name the fields with --map FIELD=NAME.",
         )
+    show_report(session, report)
+    session.emit(report)
 
 
-def ingest(
-    session: Session,
-    source: str,
-    format_: str | None = None,
-    field_map: dict[str, str] | None = None,
-    licence: str | None = None,
-    accept_removals: bool = False,
+def add_files(
+    session: Session, source: str, paths: tuple[Path, ...], config: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Run raw_pool for a source and publish; returns its accounting."""
-    config: dict[str, Any] = {"accept_removals": accept_removals}
-    config |= {"format": format_} if format_ else {}
-    config |= {"field_map": field_map} if field_map else {}
-    config |= {"licence": licence} if licence else {}
+    """Put files into landing, ingest them, publish; returns the accounting of the source.
+
+    When a file cannot be read as a whole, what was put in place newly is taken out again.
+    """
+    from deita_assets.engines.landing import copy_into_landing, landing_paths
+
+    session.home.create()
+    landed = copy_into_landing(session.home, source, paths)
+    standing = landing_paths(session.home, source)
+    if not standing and source not in session.known_sources():
+        raise NotFoundError(
+            f"source {source!r}: no file given.", cure=f"Run `deita-assets add {source} PATH`."
+        )
+    folder = session.home.source_landing(source)
+    replaced = [str(one.path.relative_to(folder)) for one in landed if one.state == "replaced"]
+    known = source in session.known_sources()
     session.curation.register("source", [source])
-    session.curation.source(source, ("raw_pool",), {"raw_pool": config})
+    try:
+        session.curation.source(source, ("raw_pool",), {"raw_pool": {**(config or {}), "replaced": replaced}})
+    except DeitaError:
+        for one in landed:
+            if one.state == "new":
+                one.path.unlink(missing_ok=True)
+        if not known:
+            session.instance.delete_dynamic_partition("source", source)
+        raise
     session.curation.serving()
     return _accounting(session, source)
 
@@ -95,17 +112,33 @@ def show_report(session: Session, report: dict[str, Any]) -> None:
         f"{report['exact_duplicates']:,} exact duplicates + {report['quarantined']:,} quarantined"
     )
     if report["quarantine"]:
-        session.out.print(
-            "  quarantined: " + ", ".join(f"{r} {n:,}" for r, n in report["quarantine"].items())
-        )
+        session.out.print(f"  quarantined: {_counted(report['quarantine'])}")
+    if report["withheld_files"]:
+        warning = withheld_warning(report["source"], report["withheld_files"])
+        session.err.print(f"warning: {warning}", markup=False)
+
+
+def withheld_warning(source: str, files: list[str]) -> str:
+    """What to say of files that left landing while their rows are held in the pool."""
+    return (
+        f"{source}: {', '.join(files)} left landing, but more than 20 % of the rows would go with it, so "
+        f"they stay in the pool. If this is meant: deita-assets add {source} --accept-removals"
+    )
+
+
+def _counted(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
 
 
 def _accounting(session: Session, source: str) -> dict[str, Any]:
+    from deita_assets.engines.landing import withheld_files
     from deita_assets.stores import pool
     from deita_assets.stores.warehouse import Warehouse
 
     with Warehouse(session.home).read(f"add {source}: counts") as con:
         report = pool.account(con, source)
+        live = pool.live_files(con, source)
+    withheld = withheld_files(session.home, source, live)
     return {
         "source": source,
         "format": report.format,
@@ -115,6 +148,7 @@ def _accounting(session: Session, source: str) -> dict[str, Any]:
         "quarantined": report.n_quarantined,
         "quarantine": dict(report.quarantine_reasons),
         "pool_version": report.pool_version,
+        "withheld_files": withheld,
     }
 
 
@@ -131,13 +165,17 @@ def _field_map(maps: tuple[str, ...]) -> dict[str, str]:
 def _dry_run(
     session: Session, source: str, paths: tuple[Path, ...], format_: str | None, field_map: dict[str, str]
 ) -> None:
+    from deita_assets.engines.landing import files_of
     from deita_assets.engines.staging import preview
 
-    files = [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing or not files:
-        raise NotFoundError(f"no such file: {', '.join(missing) or 'none given'}.", cure="Check the path.")
-    seen = preview(files, format_, field_map)
+    files = files_of(paths)
+    if not files:
+        raise NotFoundError("no file given.", cure="Name at least one file or folder.")
+    chosen = session.settings.source(source)
+    recorded = _recorded(session, source)
+    seen = preview(
+        files, format_ or chosen.format or recorded[0], field_map or chosen.field_map or recorded[1]
+    )
     rejected = sum(seen.reasons.values())
     session.out.print(
         f"[bold]{source}[/bold]: format {seen.format or 'not recognised'}, {seen.n_read:,} rows, "
@@ -162,3 +200,15 @@ def _dry_run(
             ],
         }
     )
+
+
+def _recorded(session: Session, source: str) -> tuple[str | None, dict[str, str]]:
+    """(format, field map) that earlier ingests of a source recorded."""
+    from deita_assets.stores import pool
+    from deita_assets.stores.warehouse import Warehouse
+
+    if not session.home.warehouse.exists():
+        return None, {}
+    with Warehouse(session.home).read(f"add {source}: dry run") as con:
+        format_, field_map, _ = pool.known_source(con, source)
+    return format_, field_map

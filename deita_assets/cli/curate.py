@@ -5,8 +5,9 @@ What belongs here: the command, its order of work and its summary. What does not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,15 +16,27 @@ from deita_assets.core.names import validate_budget
 from deita_assets.errors import NotFoundError, UsageError
 from deita_assets.settings import ALL
 
+if TYPE_CHECKING:
+    import duckdb
+
 
 @dataclass(frozen=True)
 class Plan:
     """What one `curate` is to bring up to date."""
 
     kind: str
-    scopes: tuple[str, ...]
     sources: tuple[str, ...]
-    budgets: tuple[int, ...]
+    budgets: Mapping[str, tuple[int, ...]]
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes to select from."""
+        return tuple(self.budgets)
+
+    @property
+    def subsets(self) -> list[tuple[str, int]]:
+        """(scope, budget) of every subset wanted."""
+        return [(scope, budget) for scope, budgets in self.budgets.items() for budget in budgets]
 
 
 @click.command("curate")
@@ -69,13 +82,8 @@ def make_plan(
     settings = session.settings  # a wrong deita.toml is the first thing to hear about
     if sources and mixtures:
         raise UsageError("--source and --mixture together.", cure="Select within sources, or from a mixture.")
-    from deita_assets.engines.landing import source_names
-
-    known = sorted({*session.known_sources(), *source_names(session.home)})
-    if not known:
-        raise NotFoundError(
-            f"{session.home.root} has no source yet.", cure="Run `deita-assets add SOURCE PATH`."
-        )
+    known = _known_sources(session)
+    _refuse_shared_name(settings.mixture_names, known)
     if sources:
         unknown = sorted(set(sources) - set(known))
         if unknown:
@@ -83,13 +91,40 @@ def make_plan(
         kind, scopes, needed = "source", sources, sources
     else:
         kind, scopes = "mixture", mixtures or (ALL,)
-        needed = tuple(dict.fromkeys(s for name in scopes for s in settings.mixture_sources(name, known)))
-    wanted = {int(validate_budget(text)) for text in budgets}
-    if not wanted:
-        wanted = {b for scope in scopes for b in settings.wanted_budgets(kind, scope)}
-    if not wanted:
-        raise UsageError("no budget.", cure="Give --budget N, or set `budgets = [N]` in deita.toml.")
-    return Plan(kind, tuple(dict.fromkeys(scopes)), tuple(dict.fromkeys(needed)), tuple(sorted(wanted)))
+        needed = tuple(s for name in scopes for s in settings.mixture_sources(name, known))
+    asked = {int(validate_budget(text)) for text in budgets}
+    wanted = {s: tuple(sorted(asked or settings.wanted_budgets(kind, s))) for s in scopes}
+    if missing := [scope for scope, chosen in wanted.items() if not chosen]:
+        raise UsageError(
+            f"no budget for {', '.join(missing)}.",
+            cure="Give --budget N, or set `budgets = [N]` in deita.toml.",
+        )
+    return Plan(kind, tuple(dict.fromkeys(needed)), wanted)
+
+
+def _known_sources(session: Session) -> list[str]:
+    """Sources with a pool, and folders of landing that hold files; in name order.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    from deita_assets.defs.steps import pooled_sources
+    from deita_assets.engines.landing import landing_paths, source_names
+
+    landed = [name for name in source_names(session.home) if landing_paths(session.home, name)]
+    known = sorted({*pooled_sources(session.instance), *landed})
+    if not known:
+        raise NotFoundError(
+            f"{session.home.root} has no source yet.", cure="Run `deita-assets add SOURCE PATH`."
+        )
+    return known
+
+
+def _refuse_shared_name(mixtures: list[str], sources: list[str]) -> None:
+    if shared := sorted(set(mixtures) & set(sources)):
+        raise UsageError(
+            f"{', '.join(shared)}: both a source and a mixture.", cure="Rename the mixture in deita.toml."
+        )
 
 
 def run_plan(session: Session, plan: Plan, threshold: float | None = None) -> None:
@@ -101,15 +136,18 @@ def run_plan(session: Session, plan: Plan, threshold: float | None = None) -> No
     if plan.kind == "mixture":
         curation.register("mixture", plan.scopes)
     if threshold is None:
-        curation.register("budget", [str(budget) for budget in plan.budgets])
-    wanted = SOURCE_ASSETS if plan.kind == "source" and threshold is None else SOURCE_ASSETS[:-1]
+        curation.register("budget", [str(budget) for budget in sorted({b for _, b in plan.subsets})])
     for source in plan.sources:
-        curation.source(source, wanted)
+        if plan.kind == "source" and threshold is None:
+            depth = {"selection_ledger": {"budget": max(plan.budgets[source])}}
+            curation.source(source, SOURCE_ASSETS, depth)
+        else:
+            curation.source(source, SOURCE_ASSETS[:-1])
     if threshold is None:
-        for scope in plan.scopes:
+        for scope, budgets in plan.budgets.items():
             if plan.kind == "mixture":
-                curation.pooled(scope)
-            for budget in plan.budgets:
+                curation.pooled(scope, max(budgets))
+            for budget in budgets:
                 curation.subset(plan.kind, scope, budget)
         curation.serving()
 
@@ -123,36 +161,65 @@ def summary(session: Session, plan: Plan) -> dict[str, Any]:
         rows = dictionaries(
             con,
             "select scope_kind, scope, budget, n_rows, selection_version, ledger_id, directory from selections "
-            "where is_head and scope_kind = ? and list_contains(?, scope) and list_contains(?, budget) "
+            "where is_head and scope_kind = ? and list_contains(?, scope || '|' || budget) "
             "order by scope, budget",
-            [plan.kind, list(plan.scopes), list(plan.budgets)],
+            [plan.kind, [f"{scope}|{budget}" for scope, budget in plan.subsets]],
         )
+        warnings = [*_shortages(con, rows), *_withheld(session, con, plan.sources)]
     session.out.print("")
     session.table(
         "", ["scope", "budget", "rows", "version", "folder"],
         [[r["scope"], r["budget"], r["n_rows"], r["selection_version"], r["directory"]] for r in rows],
     )  # fmt: skip
+    for warning in warnings:
+        session.err.print(f"warning: {warning}", markup=False)
+    return {"selections": rows, "warnings": warnings}
+
+
+def _shortages(con: duckdb.DuckDBPyConnection, rows: list[dict[str, Any]]) -> list[str]:
+    """Why selections are smaller than their budgets."""
+    found = []
     for row in rows:
         if row["n_rows"] < row["budget"]:
-            session.err.print(
-                f"warning: {row['scope']}: {row['n_rows']:,} rows, not {row['budget']:,}: no more are distinct enough."
+            counts = dict(
+                con.execute(
+                    "select verdict, count(*) from ledger_at(?, ?) group by 1",
+                    [row["ledger_id"], row["budget"]],
+                ).fetchall()
             )
-    return {"selections": rows}
+            dropped = ", ".join(
+                f"{n:,} {verdict}" for verdict, n in sorted(counts.items()) if verdict != "kept"
+            )
+            found.append(
+                f"{row['scope']}: {row['n_rows']:,} rows, not {row['budget']:,}: its pool of "
+                f"{sum(counts.values()):,} holds no more ({dropped or 'every row was kept'})."
+            )
+    return found
+
+
+def _withheld(session: Session, con: duckdb.DuckDBPyConnection, sources: tuple[str, ...]) -> list[str]:
+    """Sources whose rows are held back from removal, with the cure."""
+    from deita_assets.cli.add import withheld_warning
+    from deita_assets.engines.landing import withheld_files
+    from deita_assets.stores.pool import live_files
+
+    files = {source: withheld_files(session.home, source, live_files(con, source)) for source in sources}
+    return [withheld_warning(source, gone) for source, gone in files.items() if gone]
 
 
 def _trials(session: Session, plan: Plan, threshold: float) -> dict[str, Any]:
     trials = []
     for scope in plan.scopes:
         shown = session.curation.trial(
-            plan.kind, scope, {"threshold": threshold, "trial_budgets": list(plan.budgets)}
+            plan.kind, scope, {"threshold": threshold, "trial_budgets": list(plan.budgets[scope])}
         )
-        versions = {budget: shown[f"trial_{budget}"] for budget in plan.budgets}
+        versions = {budget: shown[f"trial_{budget}"] for budget in plan.budgets[scope]}
         trials.append(
             {"scope": scope, "ledger_id": shown["ledger_id"], "kept": shown["kept"], "versions": versions}
         )
         session.out.print(
-            f"trial of {scope} at threshold {threshold}: ledger {shown['ledger_id']}, {shown['kept']:,} kept of "
-            f"{shown['visited']:,} visited; no current selection moved."
+            f"trial of {scope} at threshold {shown['threshold']}: ledger {shown['ledger_id']}, "
+            f"{shown['kept']:,} kept of {shown['visited']:,} visited; no current selection moved."
         )
         for budget, version in versions.items():
             session.out.print(f"  budget {budget:,}: version {version}")
@@ -176,7 +243,7 @@ def _dry_run(session: Session, plan: Plan) -> None:
             would.setdefault(scope, []).append("pooled_ledger")
         asset = "selected_subset" if plan.kind == "source" else "pooled_subset"
         above = pooled or "selection_ledger" in would.get(scope, [])
-        for budget in plan.budgets:
+        for budget in plan.budgets[scope]:
             key = str(subset_key(plan.kind, scope, budget))
             if above or stale.is_stale(asset, key):
                 would.setdefault(key, []).append(asset)

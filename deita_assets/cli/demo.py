@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deita_assets.cli.add import ingest, show_report
+from deita_assets.cli.add import add_files, show_report
 from deita_assets.cli.curate import Plan, run_plan
 from deita_assets.cli.session import Session, dictionaries, one_line, with_session
 from deita_assets.settings import ALL
@@ -65,7 +65,7 @@ def command(session: Session) -> None:
     for report in reports:
         show_report(session, report)
     out.print("\n[bold]2  Scoring, embedding, selecting[/bold] - each arrow is a Dagster run of real assets")
-    plan = Plan("mixture", (ALL,), tuple(sorted(DEMO_FILES)), BUDGETS)
+    plan = Plan("mixture", tuple(sorted(DEMO_FILES)), {ALL: BUDGETS})
     run_plan(session, plan)
     with open_serving(session.home) as con:
         document = _tell(session, con, reports)
@@ -73,12 +73,8 @@ def command(session: Session) -> None:
 
 
 def _add(session: Session, source: str, name: str) -> dict[str, Any]:
-    from deita_assets.engines.landing import copy_into_landing
-
     with as_file(files("deita_assets") / "demo" / name) as path:
-        session.home.create()
-        copy_into_landing(session.home, source, [path])
-    return ingest(session, source, licence=DEMO_LICENCE)
+        return add_files(session, source, (path,), {"licence": DEMO_LICENCE})
 
 
 def _tell(session: Session, con: duckdb.DuckDBPyConnection, reports: list[dict[str, Any]]) -> dict[str, Any]:

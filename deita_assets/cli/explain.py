@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deita_assets.cli.look import find_rows
+from deita_assets.cli.look import find_row
 from deita_assets.cli.session import Session, dictionaries, one_line, with_session
 from deita_assets.stores.serving import open_serving
 
@@ -56,14 +56,10 @@ def command(session: Session, text: str, budget: int | None) -> None:
     TEXT is a sample id, 6 or more characters of one, the row's own id, or a phrase in it.
     """
     with open_serving(session.home) as con:
-        found = find_rows(con, text)
-        if len(found) > 1:
-            session.err.print(
-                f"{len(found)}{' or more' if len(found) == 10 else ''} rows match; this is the first:"
-            )
-            for row in found[1:]:
-                session.err.print(f"  also {row['sample_id']}", markup=False)
-        story = tell(con, found[0]["sample_id"], budget)
+        sample_id, others = find_row(con, text)
+        for other in others:
+            session.err.print(f"  also holds this phrase: {other}", markup=False)
+        story = {**tell(con, sample_id, budget), "other_matches": others}
     _print(session, story)
     session.emit(story)
 

@@ -52,36 +52,49 @@ def find_version(con: duckdb.DuckDBPyConnection, prefix: str) -> dict[str, Any]:
     return rows[0]
 
 
-def find_rows(con: duckdb.DuckDBPyConnection, text: str, limit: int = 10) -> list[dict[str, Any]]:
-    """Pool rows by sample id, by its prefix with or without source, by own id, or by a phrase in them.
+def find_row(con: duckdb.DuckDBPyConnection, text: str) -> tuple[str, list[str]]:
+    """The pool row that `text` names, and other rows that hold it when it is a phrase.
+
+    Tried in this order: a sample id, the row's own id, 6 or more characters of a sample id (with or without its
+    source), a phrase in an instruction or response.
 
     Raises:
         NotFoundError: nothing matches.
+        UsageError: an id or prefix that more than one row bears.
     """
-    queries = [
-        (
-            "select sample_id from pool where sample_id = ? or own_id = ? order by 1 limit ?",
-            [text, text, limit],
-        )
-    ]
-    if len(text) >= SHORTEST_PREFIX and " " not in text:
-        queries.append(
-            (
-                "select sample_id from pool where starts_with(sample_id, ?) or "
-                "starts_with(split_part(sample_id, ':', 2), ?) order by 1 limit ?",
-                [text, text, limit],
+    if not text.strip():
+        raise UsageError("nothing to explain.", cure="Give an id, 6 or more of its characters, or a phrase.")
+    for what, query, uses in _BY_ID:
+        if what == "prefix" and (len(text) < SHORTEST_PREFIX or " " in text):
+            continue
+        found = [str(row[0]) for row in con.execute(query, [text] * uses).fetchall()]
+        if len(found) > 1:
+            shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+            raise UsageError(
+                f"{what} {text!r} fits {len(found)} rows or more: {shown}.", cure="Give more of it."
             )
+        if found:
+            return found[0], []
+    found = [str(row[0]) for row in con.execute(_BY_PHRASE, [text, text]).fetchall()]
+    if not found:
+        raise NotFoundError(
+            f"no row with id or text {text[:60]!r}.",
+            cure="Give an id, 6 or more of its characters, or a phrase.",
         )
-    queries.append(
-        (
-            "select distinct sample_id from turns where contains(instruction, ?) or contains(response, ?) "
-            "order by 1 limit ?",
-            [text, text, limit],
-        )
-    )
-    for query, parameters in queries:
-        if rows := dictionaries(con, query, parameters):
-            return rows
-    raise NotFoundError(
-        f"no row with id or text {text[:60]!r}.", cure="Give an id, 6 or more of its characters, or a phrase."
-    )
+    return found[0], found[1:]
+
+
+_BY_ID = (
+    ("id", "select sample_id from pool where sample_id = ?", 1),
+    ("own id", "select sample_id from pool where own_id = ? order by 1 limit 10", 1),
+    (
+        "prefix",
+        "select sample_id from pool where starts_with(sample_id, ?) or "
+        "starts_with(split_part(sample_id, ':', 2), ?) order by 1 limit 10",
+        2,
+    ),
+)
+_BY_PHRASE = (
+    "select distinct sample_id from turns where contains(instruction, ?) or contains(response, ?) "
+    "order by 1 limit 10"
+)

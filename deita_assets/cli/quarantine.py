@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from deita_assets.cli.session import Session, dictionaries, one_line, with_session
+from deita_assets.errors import NotFoundError
 from deita_assets.stores.serving import open_serving
 
 
@@ -22,6 +23,11 @@ def command(session: Session, source: str | None, reasons: bool, limit: int) -> 
         _reasons(session)
         return
     with open_serving(session.home) as con:
+        known = {str(row[0]) for row in con.execute("select source from store.source").fetchall()}
+        if source is not None and source not in known:
+            raise NotFoundError(
+                f"no source {source!r}.", cure=f"Known: {', '.join(sorted(known)) or 'none'}."
+            )
         rows = dictionaries(
             con,
             "select source, file, line, reason, detail, raw_prefix from quarantine where (? is null or source = ?) "

@@ -11,6 +11,7 @@ from deita_assets.cli.look import scope_kind
 from deita_assets.cli.session import Session, dictionaries, one_line, with_session
 from deita_assets.stores.serving import open_serving
 
+VERDICTS = ("kept", "near_duplicate", "unvisited", "unscored", "invalid")
 _SORTS = {
     "evol_score": "l.evol_score desc nulls last",
     "similarity": "l.similarity desc nulls last",
@@ -20,7 +21,7 @@ _SORTS = {
 
 @click.command("rows")
 @click.argument("scope")
-@click.option("--verdict", help="kept, near_duplicate, unvisited, unscored or invalid.")
+@click.option("--verdict", type=click.Choice(VERDICTS), help="Only rows with this verdict.")
 @click.option("--sort", type=click.Choice(list(_SORTS)), default="rank", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @with_session

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import functools
 import json
+import math
+import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +33,18 @@ if TYPE_CHECKING:
     from deita_assets.settings import DeitaSettings
 
 
+_PIPE_WIDTH = 400
+
+
 class Session:
     """One command's home and output; Dagster, DuckDB and settings open on first use."""
 
     def __init__(self, home: str | None, as_json: bool) -> None:
         self.home = Home.at(home)
         self.as_json = as_json
-        self.out = Console(highlight=False, soft_wrap=True, quiet=as_json)
+        # A pipe has no width: what goes into one is not folded, so that grep finds whole ids.
+        width = None if sys.stdout.isatty() else _PIPE_WIDTH
+        self.out = Console(highlight=False, soft_wrap=True, quiet=as_json, width=width)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
     @cached_property
@@ -82,7 +91,8 @@ class Session:
     def emit(self, document: Any) -> None:
         """The one JSON document of this command; nothing without `--json`."""
         if self.as_json:
-            sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+            text = json.dumps(_plain(document), ensure_ascii=False, allow_nan=False, default=str)
+            sys.stdout.write(text + "\n")
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Print a table; numbers to the right."""
@@ -106,6 +116,28 @@ class Session:
         self.err.print(f"  {escape(' -> '.join(ran.assets) + name)}  {state}")
 
 
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it: NaN and infinities become null, decimals numbers."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+#: Control and direction characters: printed raw, a row could move the cursor, set the title or reverse a line.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Text without anything that a terminal would obey."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def cell_text(value: Any) -> str:
     """How a value reads in a table."""
     if value is None:
@@ -116,20 +148,30 @@ def cell_text(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4f}"
-    return str(value)
+    return printable(str(value))
 
 
 def one_line(text: str, width: int = 100) -> str:
     """Text on one line, cut to `width` characters."""
-    flat = " ".join(text.split())
+    flat = printable(" ".join(text.split()))
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
 def dictionaries(con: duckdb.DuckDBPyConnection, query: str, parameters: Any = None) -> list[dict[str, Any]]:
     """Rows of a query as dictionaries with the SQL column names."""
     cursor = con.execute(query, parameters) if parameters is not None else con.execute(query)
-    names = [column[0] for column in cursor.description or []]
+    names = _distinct([column[0] for column in cursor.description or []])
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Column names with a number behind repeated ones, so that no column is lost."""
+    seen: Counter[str] = Counter()
+    distinct = []
+    for name in names:
+        seen[name] += 1
+        distinct.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return distinct
 
 
 def with_session(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ import click
 import duckdb
 
 from deita_assets.cli.session import Session, dictionaries, with_session
-from deita_assets.errors import UsageError
+from deita_assets.errors import NotFoundError, UsageError
 from deita_assets.stores.serving import open_serving
 from deita_assets.stores.sql import statement, statements
 
@@ -51,7 +51,13 @@ def command(session: Session, query: str | None, file: Path | None, list_: bool)
 
 def _read(file: Path | None) -> str:
     assert file is not None  # noqa: S101 - one of the two was given
-    return file.read_text(encoding="utf-8") if file.is_file() else statement(f"analyst/{file.stem}")
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    if file.name != file.stem or file.parent != Path():
+        raise NotFoundError(
+            f"{file}: no such file.", cure="Check the path, or name a question of `sql --list`."
+        )
+    return statement(f"analyst/{file.name}")
 
 
 def _list(session: Session) -> None:

@@ -5,16 +5,26 @@ What belongs here: the command. What does not: the rule of staleness.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from deita_assets.cli.session import Session, dictionaries, with_session
+from deita_assets.cli.add import withheld_warning
+from deita_assets.cli.session import Session, dictionaries, printable, with_session
+from deita_assets.core.names import validate_source_name
+from deita_assets.engines.landing import landing_paths, withheld_files
+from deita_assets.errors import InvalidNameError, SettingsError
+from deita_assets.stores.pool import live_files
 from deita_assets.stores.serving import open_serving
 
+if TYPE_CHECKING:
+    from deita_assets.defs.automation.staleness import Staleness
+
 _SOURCES = """
-select p.source, count(*) as rows, any_value(p.licence) as licence,
-       (select count(*) from quarantine q where q.source = p.source) as quarantined,
-       (select count(evol_score) from scored_pool s where s.source = p.source) as scored
-from pool p group by p.source order by p.source
+select s.source, count(p.sample_id) as rows, s.licence,
+       (select count(*) from quarantine q where q.source = s.source) as quarantined,
+       (select count(evol_score) from scored_pool k where k.source = s.source) as scored
+from store.source s left join store.pool_row p on p.source = s.source group by s.source, s.licence order by s.source
 """
 _HEADS = """
 select scope_kind, scope, budget, n_rows, selection_version, created_at
@@ -28,9 +38,18 @@ def command(session: Session) -> None:
     """Sources with rows, scores and stale assets; current selections."""
     with open_serving(session.home) as con:
         sources, heads = dictionaries(con, _SOURCES), dictionaries(con, _HEADS)
+        for row in sources:
+            row["withheld_files"] = withheld_files(
+                session.home, row["source"], live_files(con, row["source"])
+            )
     stale = session.curation.stale
     for row in sources:
         row["stale"] = stale.stale_source_assets(row["source"], _wanted(heads, row["source"]))
+    for head in heads:
+        head["stale"] = _stale_head(stale, head)
+    waiting = [
+        f"{name}/ ({why})" for name, why in _not_ingested(session, {row["source"] for row in sources}).items()
+    ]
     session.out.print(f"home {session.home.root}", markup=False)
     session.table(
         "", ["source", "rows", "scored", "quarantined", "licence", "stale"],
@@ -44,16 +63,55 @@ def command(session: Session) -> None:
     )  # fmt: skip
     session.out.print("")
     session.table(
-        "", ["scope", "kind", "budget", "rows", "version", "made (UTC)"],
+        "", ["scope", "kind", "budget", "rows", "version", "made (UTC)", "stale"],
         [
             [
                 h["scope"], h["scope_kind"], h["budget"], h["n_rows"], h["selection_version"],
-                f"{h['created_at']:%Y-%m-%d %H:%M}",
+                f"{h['created_at']:%Y-%m-%d %H:%M}", h["stale"],
             ]
             for h in heads
         ],
     )  # fmt: skip
-    session.emit({"home": str(session.home.root), "sources": sources, "selections": heads})
+    for row in sources:
+        if row["withheld_files"]:
+            warning = withheld_warning(row["source"], row["withheld_files"])
+            session.err.print(f"warning: {warning}", markup=False)
+    if waiting:
+        session.out.print(f"\nin landing, not ingested: {', '.join(waiting)}", markup=False)
+    session.emit(
+        {"home": str(session.home.root), "sources": sources, "selections": heads, "not_ingested": waiting}
+    )
+
+
+def _stale_head(stale: Staleness, head: dict[str, Any]) -> bool:
+    """True when a selection no longer follows from what its scope holds and the settings say."""
+    kind, scope = head["scope_kind"], head["scope"]
+    ledger, subset = (
+        ("selection_ledger", "selected_subset") if kind == "source" else ("pooled_ledger", "pooled_subset")
+    )
+    from deita_assets.partitions import subset_key
+
+    key = str(subset_key(kind, scope, head["budget"]))
+    try:
+        return (
+            stale.is_stale(ledger, scope) or stale.is_stale(subset, key) or stale.folder_is_gone(subset, key)
+        )
+    except SettingsError:  # its mixture is no longer defined
+        return True
+
+
+def _not_ingested(session: Session, known: set[str]) -> dict[str, str]:
+    """Folders of landing that are no source yet, and why."""
+    waiting: dict[str, str] = {}
+    for folder in sorted(path for path in session.home.landing.iterdir() if path.is_dir()):
+        try:
+            validate_source_name(folder.name)
+        except InvalidNameError as error:
+            waiting[printable(folder.name)] = error.message
+            continue
+        if folder.name not in known:
+            waiting[folder.name] = "new" if landing_paths(session.home, folder.name) else "empty"
+    return waiting
 
 
 def _wanted(heads: list[dict[str, object]], source: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ retention:
 """
 
 _LIVE = [DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.CANCELING]
-PID, HOST, BOOT = "deita/pid", "deita/host", "deita/boot"
+PID, STARTED, HOST, BOOT = "deita/pid", "deita/pid_started", "deita/host", "deita/boot"
 
 
 def open_instance(home: Home) -> DagsterInstance:
@@ -52,13 +52,15 @@ def open_instance(home: Home) -> DagsterInstance:
 
 def process_tags() -> dict[str, str]:
     """Who runs this: process, host, and boot, so that a dead run can be told from a living one."""
-    return {PID: str(os.getpid()), HOST: socket.gethostname(), BOOT: _boot_id()}
+    own = os.getpid()
+    return {PID: str(own), STARTED: _start_ticks(own), HOST: socket.gethostname(), BOOT: _boot_id()}
 
 
 def sign_run(context: dg.AssetExecutionContext) -> None:
     """Tag the current run with this process; runs launched from the UI get their tags here."""
-    if context.run.tags.get(PID) != str(os.getpid()):
-        context.instance.add_run_tags(context.run_id, process_tags())
+    tags = process_tags()
+    if any(context.run.tags.get(name) != value for name, value in tags.items()):
+        context.instance.add_run_tags(context.run_id, tags)
 
 
 def clear_dead_runs(instance: DagsterInstance) -> list[str]:
@@ -73,18 +75,31 @@ def _is_dead(run: DagsterRun) -> bool:
     pid, host, boot = (run.tags.get(tag, "") for tag in (PID, HOST, BOOT))
     if not pid or host != socket.gethostname():
         return False
-    return boot != _boot_id() or not _alive(int(pid))
+    return boot != _boot_id() or not _alive(int(pid), run.tags.get(STARTED, ""))
 
 
-def _alive(pid: int) -> bool:
+def _alive(pid: int, started: str) -> bool:
+    """True when the process of that pid lives and is the same one: pids are used again, in containers at once."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+        pass
+    now = _start_ticks(pid)
+    return now != _ENDED and (not started or not now or now == started)
+
+
+_ENDED = "ended"
+
+
+def _start_ticks(pid: int) -> str:
+    """When a process started, in clock ticks since boot; `ended` for a zombie; empty where /proc has no answer."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return _ENDED if state == "Z" else fields[18]  # fields 3 (state) and 22 (starttime) of proc(5)
 
 
 def _boot_id() -> str:

@@ -48,12 +48,24 @@ def asset_step(context: dg.AssetExecutionContext, platform: Platform, asset: str
 
 def staleness(instance: dg.DagsterInstance, platform: Platform) -> Staleness:
     """The staleness rule over the present state of a home."""
-    return Staleness(instance, platform.home, platform.settings, pooled_sources(platform, instance))
+    return Staleness(instance, platform.home, platform.settings, lambda: pooled_sources(instance))
 
 
-def pooled_sources(platform: Platform, instance: dg.DagsterInstance) -> list[str]:
-    """Sources that take part in mixture `all`: those known to Dagster, in name order."""
-    return sorted(instance.get_dynamic_partitions("source"))
+def pooled_sources(instance: dg.DagsterInstance) -> list[str]:
+    """Sources that take part in mixture `all`: those with rows in their pool, in name order."""
+    return sorted(
+        source for source in instance.get_dynamic_partitions("source") if _rows_in_pool(instance, source) > 0
+    )
+
+
+def _rows_in_pool(instance: dg.DagsterInstance, source: str) -> int:
+    """Rows of the latest `raw_pool[source]`; 0 when it was never materialised."""
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey("raw_pool"), asset_partitions=[source]), limit=1
+    ).records
+    latest = records[0].asset_materialization if records else None
+    count = latest.metadata.get("dagster/partition_row_count") if latest else None
+    return int(count.value) if count and isinstance(count.value, int) else 0
 
 
 def as_failure(error: DeitaError) -> dg.Failure:
@@ -94,8 +106,8 @@ def run_model_child(
         return _outcome(report)
 
 
-def refuse_empty(platform: Platform, source: str) -> None:
-    """Fail early, with the cure, when a source has no pool yet."""
+def require_pool(platform: Platform, source: str) -> None:
+    """Fail early, with the cure, when a source was never ingested."""
     with platform.warehouse.read(f"{source}: pool version") as con:
         pool.pool_version(con, source)
 

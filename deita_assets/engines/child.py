@@ -25,7 +25,7 @@ from typing import Any
 from deita_assets.embedders import load_embedder
 from deita_assets.engines.cover import EmbedStep, ScoreStep, Step, cover_source
 from deita_assets.engines.progress import LOG_EVERY_S, Progress, terminal_bar
-from deita_assets.errors import DeitaError
+from deita_assets.errors import DeitaError, LockTimeoutError
 from deita_assets.scorers import load_scorer
 from deita_assets.scorers.base import Measure, Scorer
 from deita_assets.settings import DeitaSettings, load_settings
@@ -34,6 +34,9 @@ from deita_assets.stores.warehouse import Warehouse
 
 #: Exit code for errors that another attempt would meet again (a missing model, a wrong setting).
 PERMANENT = 3
+#: Exit code after Ctrl-C, which reaches the whole process group.
+INTERRUPTED = 130
+INTERRUPTED_CURE = "Run the same command again: it resumes."
 _BAR_EVERY_S = 0.5
 
 
@@ -47,6 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
             home = Home.at(options.home)
             step = build_step(home, load_settings(home), options.step)
             covered = cover_source(Warehouse(home), step, options.source, show=show, every_s=every_s)
+    except KeyboardInterrupt:
+        _write(report, {"error": "Interrupted", "message": "stopped by hand.", "cure": INTERRUPTED_CURE})
+        return INTERRUPTED
+    except LockTimeoutError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1  # the next attempt may find the lock free
     except DeitaError as error:
         _write(report, {"error": type(error).__name__, "message": error.message, "cure": error.cure})
         sys.stderr.write(f"{error}\n")

@@ -21,7 +21,7 @@ from deita_assets.core.limits import ReadLimits
 from deita_assets.core.names import validate_source_name
 from deita_assets.engines.landing import landing_files
 from deita_assets.engines.staging import Stage, recognise_format
-from deita_assets.errors import NotFoundError
+from deita_assets.errors import NotFoundError, SourceFileError
 from deita_assets.stores import pool
 from deita_assets.stores.lock import file_lock
 from deita_assets.stores.pool import IngestReport, LandingFile
@@ -44,6 +44,8 @@ class SourceReading:
     field_map: Mapping[str, str] = field(default_factory=dict)
     licence: str | None = None
     accept_removals: bool = False
+    #: Files (uri) whose new edition was put in place by hand: their old rows go without further asking.
+    replaced: frozenset[str] = frozenset()
     limits: ReadLimits = field(default_factory=ReadLimits)
 
 
@@ -83,6 +85,7 @@ class _Ingest:
         with warehouse.read(f"ingest {source}: what is known") as con:
             self.known_format, self.known_map, self.known_licence = pool.known_source(con, source)
             self.live = pool.live_files(con, source)
+            self.readers = pool.readers(con, source)
             self.known = source in pool.sources(con)
 
     def run(self) -> IngestReport:
@@ -122,9 +125,9 @@ class _Ingest:
 
     @property
     def _reread(self) -> bool:
-        """True when the user asks for another reading of files that were read before."""
+        """True when files that were read before must be read anew: other fields, another format or newer rules."""
         other_format = self.reading.format not in (None, self.known_format)
-        return other_format or self.field_map != self.known_map
+        return other_format or self.field_map != self.known_map or bool(self.readers - {READER})
 
     def _changes(self) -> tuple[list[LandingFile], set[tuple[str, str]]]:
         standing = {(file.uri, file.file_sha256) for file in self.standing}
@@ -176,9 +179,15 @@ class _Ingest:
         pool.rebuild_pool(con, self.source, seq)
         before, lost = pool.rows_lost(con, self.source)
         emptied = bool(gone) and not self.standing
-        suspicious = emptied or (lost > REMOVAL_GUARD * before and not self._reread)
-        if lost == 0 or self.reading.accept_removals or not suspicious:
+        meant = self.reading.accept_removals or {uri for uri, _ in gone} <= self.reading.replaced
+        if lost == 0 or meant or not (emptied or lost > REMOVAL_GUARD * before):
             return lost, 0
+        if self._reread and not emptied:
+            raise SourceFileError(
+                f"source {self.source!r}: read with format {self.format} and fields {self.field_map or 'as named'}, "
+                f"{lost:,} of its {before:,} rows would be lost.",
+                cure="Correct the format or field names, or give --accept-removals. Nothing was written.",
+            )
         pool.reopen_files(con, self.source, gone, seq)
         pool.rebuild_pool(con, self.source, seq)
         return 0, lost

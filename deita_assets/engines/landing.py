@@ -10,7 +10,9 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.core.names import validate_source_name
@@ -45,7 +47,7 @@ def landing_paths(home: Home, source: str) -> list[Path]:
         for name in folders:
             _refuse_link(source, folder, Path(base) / name)
         for name in sorted(names):
-            if name.startswith(".") or name.endswith(UNFINISHED):
+            if _ignored(name):
                 continue
             path = Path(base) / name
             _refuse_odd(source, folder, path)
@@ -73,6 +75,12 @@ def landing_files(home: Home, source: str) -> list[LandingFile]:
     ]
 
 
+def withheld_files(home: Home, source: str, live: Iterable[tuple[str, str]]) -> list[str]:
+    """Files (uri) that count for a source though they no longer stand in landing; sizes and hashes are not compared."""
+    folder = home.source_landing(source)
+    return sorted(uri for uri, _ in live if not (folder / uri).is_file())
+
+
 def file_sha256(path: Path) -> str:
     """sha256 of a file's bytes as hex.
 
@@ -88,28 +96,56 @@ def file_sha256(path: Path) -> str:
         ) from error
 
 
-def copy_into_landing(home: Home, source: str, paths: Iterable[Path]) -> list[Path]:
+@dataclass(frozen=True)
+class Landed:
+    """One file put into landing: new, a new edition of one that stood there, or the same as before."""
+
+    path: Path
+    state: Literal["new", "replaced", "same"]
+
+
+def copy_into_landing(home: Home, source: str, paths: Iterable[Path]) -> list[Landed]:
     """Copy files, or all files of folders, into the landing folder of a source; a reader never sees half a file.
 
     A file of the same name that stands in landing is replaced: this is how a new edition of a file comes in.
 
     Raises:
         NotFoundError: a path does not exist.
-        SourceFileError: two of the files have one name and different content, so that one would be lost.
+        SourceFileError: two of the files have one name and different content, so that one would be lost; or a
+            name that landing ignores.
     """
     folder = home.source_landing(validate_source_name(source))
-    chosen = [file for path in paths for file in _files_of(path)]
+    chosen = files_of(paths)
     _refuse_lost(chosen)
     folder.mkdir(parents=True, exist_ok=True)
     return [_copy(file, folder / file.name) for file in chosen]
 
 
+def files_of(paths: Iterable[Path]) -> list[Path]:
+    """The files that `paths` name: themselves, and the visible, finished ones directly in folders.
+
+    Raises:
+        NotFoundError: a path does not exist.
+        SourceFileError: a file whose name marks it as hidden or unfinished.
+    """
+    return [file for path in paths for file in _files_of(path)]
+
+
 def _files_of(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        return sorted(file for file in path.iterdir() if file.is_file() and not _ignored(file.name))
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file or folder.", cure="Check the path.")
+    if _ignored(path.name):
+        raise SourceFileError(
+            f"{path.name}: hidden files and names that end in {', '.join(UNFINISHED)} are taken for unfinished.",
+            cure="Rename the file.",
+        )
     return [path]
+
+
+def _ignored(name: str) -> bool:
+    return name.startswith(".") or name.endswith(UNFINISHED)
 
 
 def _refuse_lost(files: list[Path]) -> None:
@@ -143,15 +179,14 @@ def _refuse_odd(source: str, landing: Path, path: Path) -> None:
         raise SourceFileError(f"source {source!r}: the name {shown!a} is no UTF-8.", cure="Rename the file.")
 
 
-def _copy(file: Path, target: Path) -> Path:
-    if target.exists() and target.samefile(file):
-        return target
-    if target.exists() and file_sha256(target) == file_sha256(file):
-        return target
+def _copy(file: Path, target: Path) -> Landed:
+    stood = target.exists()
+    if stood and (target.samefile(file) or file_sha256(target) == file_sha256(file)):
+        return Landed(target, "same")
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     shutil.copyfile(file, partial)
     partial.replace(target)
-    return target
+    return Landed(target, "replaced" if stood else "new")
 
 
 def _valid(name: str) -> bool:

@@ -73,6 +73,15 @@ def live_files(con: duckdb.DuckDBPyConnection, source: str) -> set[tuple[str, st
     return {(str(uri), str(sha)) for uri, sha in con.execute(query, [source]).fetchall()}
 
 
+def readers(con: duckdb.DuckDBPyConnection, source: str) -> set[str]:
+    """Versions of the parsing rules that the files of a source were read with."""
+    query = (
+        "select distinct b.reader from store.file f join store.ingest_batch b on b.batch_id = f.batch_id "
+        "where f.source = ? and f.to_seq is null"
+    )
+    return {str(reader) for (reader,) in con.execute(query, [source]).fetchall()}
+
+
 def save_source(
     con: duckdb.DuckDBPyConnection,
     source: str,

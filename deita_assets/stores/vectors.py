@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,9 @@ _SCORES = pa.schema(
 def _connect(home: Home) -> Any:
     import lancedb
 
-    return lancedb.connect(str(home.lance))
+    # Zero: every read looks for newer versions. Without it an open table never sees what other processes insert,
+    # and a run that waited for another one's lock would compute everything again.
+    return lancedb.connect(str(home.lance), read_consistency_interval=timedelta(0))
 
 
 def _insert(table: Any, key: str, batch: pa.Table) -> int:

@@ -33,6 +33,7 @@ def curated(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Output:
         "quarantined": 1,
         "quarantine": {"bad_messages": 1},
         "pool_version": added.document["pool_version"],
+        "withheld_files": [],
     }
     assert deita(home, "add", "maths", str(maths)).code == 0
     done = deita(home, "curate", "--budget", "3", "--budget", "5", "--json")

@@ -69,7 +69,7 @@ class Scoped(Study):
         """Vectors of one kind (spread, lattice, equal, close, clusters) and scores that mostly tie."""
         vectors, scores = make_pool(kind, n_rows, self.embedder.dimension, "float16", seed)
         texts = [f"{name} {kind} {n}" for n in range(n_rows)]
-        random.Random(seed).shuffle(texts)
+        random.Random(seed).shuffle(texts)  # noqa: S311 - reproducible, not secret
         return self.source(
             name, {text: (1.0 + s, v) for text, s, v in zip(texts, scores, vectors, strict=True)}
         )

@@ -273,6 +273,16 @@ def test_a_second_run_waits_for_the_first_and_finds_its_results(study, small_bat
     assert inside == [4, 4]
 
 
+def test_a_run_that_had_to_wait_does_not_repeat_what_it_waited_for(study):
+    """Its model and table were open long before it got the lock."""
+    study.ingest("s", chats(range(8)))
+    waiting = ScoreStep(study.home, FakeScorer("quality")), EmbedStep(study.home, FakeEmbedder())
+    study.cover("s")
+    for step in waiting:
+        covered = cover_source(study.warehouse, step, "s")
+        assert (covered.n_resumed, covered.n_computed) == (8, 0)
+
+
 @pytest.mark.parametrize("commits", [1, 3])
 def test_killed_in_the_middle_nothing_committed_is_computed_again(study, commits):
     study.ingest("s", chats(range(30)))

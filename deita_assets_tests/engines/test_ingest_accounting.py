@@ -62,10 +62,9 @@ def query(warehouse, text, *parameters):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_every_row_of_random_files_is_accounted_for(home, warehouse, land, monkeypatch, seed):
-    monkeypatch.setattr(
-        staging, "ROWS_PER_FILE", 7
-    )  # several staged files, cut inside files and between them
-    rng = random.Random(seed)
+    # Several staged files, cut inside landed files and between them.
+    monkeypatch.setattr(staging, "ROWS_PER_FILE", 7)
+    rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
     land("s", "0.jsonl", rows_of(range(30)))  # so that the format is the same whatever comes
     wanted, reasons, n_files = list(range(30)), [], 1
     for n_files, how in enumerate(rng.choices(PACKINGS, k=rng.randrange(1, 7)), 2):

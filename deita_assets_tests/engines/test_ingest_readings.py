@@ -1,9 +1,11 @@
 """How a source is read: its format, its field map, and files that cannot be read at all."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from deita_assets.engines import ingest as engine
 from deita_assets.engines.ingest import SourceReading, ingest_source
 from deita_assets.engines.staging import preview
 from deita_assets.errors import InvalidNameError, SourceFileError, UsageError
@@ -48,7 +50,7 @@ def test_a_format_is_not_recognised_before_a_row_is(warehouse, land):
 def test_a_given_format_reads_everything_anew(warehouse, land):
     land("s", "a.jsonl", [*rows_of(range(3)), *SHAREGPT[:2]])
     assert ingest_source(warehouse, "s").quarantine_reasons == {"format_mismatch": 2}
-    report = ingest_source(warehouse, "s", SourceReading(format="sharegpt"))
+    report = ingest_source(warehouse, "s", SourceReading(format="sharegpt", accept_removals=True))
     assert (report.n_pool, report.n_withdrawn, report.quarantine_reasons) == (2, 3, {"format_mismatch": 3})
     assert report.n_read == 5
     assert not ingest_source(warehouse, "s", SourceReading(format="sharegpt")).changed
@@ -63,9 +65,33 @@ def test_a_field_map_reads_everything_anew_and_is_remembered(warehouse, land):
     assert answers(warehouse) == ["a0", "a1", "a2", "a3"]
     land("s", "b.jsonl", [{"ask": "q9", "reply": "a9"}])
     assert ingest_source(warehouse, "s").n_pool == 5
-    report = ingest_source(warehouse, "s", SourceReading(field_map={"instruction": "ask", "output": "other"}))
+    other = {"instruction": "ask", "output": "other"}
+    report = ingest_source(warehouse, "s", SourceReading(field_map=other, accept_removals=True))
     assert (report.n_pool, report.n_quarantined) == (4, 1)
     assert answers(warehouse) == ["o0", "o1", "o2", "o3"]
+    assert not ingest_source(warehouse, "s").changed
+
+
+@pytest.mark.parametrize("reading", [{"format": "messages"}, {"field_map": {"output": "answr"}}])
+def test_a_reading_that_would_lose_the_source_is_refused(home, warehouse, land, reading):
+    """A slip in --map must not empty the pool."""
+    land("s", "a.jsonl", rows_of(range(6)))
+    first = ingest_source(warehouse, "s")
+    with pytest.raises(SourceFileError, match="6 of its 6 rows would be lost") as error:
+        ingest_source(warehouse, "s", SourceReading(**reading))
+    assert "--accept-removals" in error.value.cure
+    assert known(warehouse) == ("alpaca", {}, None)
+    assert ingest_source(warehouse, "s") == replace(first, changed=False, n_new=0)
+    assert list(home.staging.iterdir()) == []
+
+
+def test_files_read_by_older_rules_are_read_anew(warehouse, land, monkeypatch):
+    land("s", "a.jsonl", rows_of(range(6)))
+    first = ingest_source(warehouse, "s")
+    monkeypatch.setattr(engine, "READER", "reader/next")
+    second = ingest_source(warehouse, "s")
+    assert (second.changed, second.seq, second.n_new, second.n_read) == (True, 2, 0, 6)
+    assert second.pool_version == first.pool_version
     assert not ingest_source(warehouse, "s").changed
 
 

@@ -138,7 +138,7 @@ def test_copying_files_and_folders(home, outside):
     (outside / "deep").mkdir()
     copied = copy_into_landing(home, "s", [outside, outside / "a.jsonl"])
     assert names(home) == ["a.jsonl", "b.jsonl"]
-    assert sorted({path.name for path in copied}) == ["a.jsonl", "b.jsonl"]
+    assert sorted({landed.path.name for landed in copied}) == ["a.jsonl", "b.jsonl"]
     assert (home.source_landing("s") / "a.jsonl").read_text() == "secret"
     assert len(list(home.source_landing("s").iterdir())) == 2  # no partial copies
 
@@ -153,8 +153,16 @@ def test_copying_the_same_again_touches_nothing(home, outside):
 def test_a_new_edition_of_a_file_replaces_the_old_one(home, outside):
     copy_into_landing(home, "s", [outside])
     (outside / "a.jsonl").write_text("second edition")
-    (target,) = copy_into_landing(home, "s", [outside / "a.jsonl"])
-    assert target.read_text() == "second edition"
+    (landed,) = copy_into_landing(home, "s", [outside / "a.jsonl"])
+    assert landed.path.read_text() == "second edition"
+    assert landed.state == "replaced"
+
+
+def test_names_that_landing_ignores_are_refused_not_swallowed(home, outside):
+    (outside / "b.jsonl.part").write_text("half")
+    with pytest.raises(SourceFileError, match="unfinished"):
+        copy_into_landing(home, "s", [outside / "b.jsonl.part"])
+    assert {landed.path.name for landed in copy_into_landing(home, "s", [outside])} == {"a.jsonl"}
 
 
 def test_two_files_of_one_name_do_not_swallow_each_other(home, outside, tmp_path):

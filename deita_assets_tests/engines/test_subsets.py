@@ -42,11 +42,15 @@ def scoped(warehouse, land):
 
 
 def cut(scoped, ledger, budget, trial=False, **provenance):
-    return cut_subset(scoped.warehouse, ledger, budget, provenance={"run_id": "run"} | provenance, trial=trial)
+    return cut_subset(
+        scoped.warehouse, ledger, budget, provenance={"run_id": "run"} | provenance, trial=trial
+    )
 
 
 def heads(scoped):
-    found = scoped.query("select scope_kind, scope, budget, selection_version from store.selection_head order by all")
+    found = scoped.query(
+        "select scope_kind, scope, budget, selection_version from store.selection_head order by all"
+    )
     return {row[:3]: row[3] for row in found}
 
 
@@ -75,14 +79,18 @@ def test_the_files_hold_the_kept_rows_in_order(scoped):
     done = cut(scoped, ledger, 4)
     order = kept(scoped, ledger)[:4]
     stored = dict(scoped.query("select sample_id, conversation from store.conversation"))
-    assert (done.directory / "train.jsonl").read_bytes().decode() == "".join(stored[name] + "\n" for name in order)
+    assert (done.directory / "train.jsonl").read_bytes().decode() == "".join(
+        stored[name] + "\n" for name in order
+    )
 
     table = pq.read_table(done.directory / "data" / "train-00000-of-00001.parquet").to_pylist()
     assert [row["sample_id"] for row in table] == order
     assert [row["position"] for row in table] == [1, 2, 3, 4]
     texts = [[message["content"] for message in row["messages"]] for row in table]
     assert texts == [[f"q{n}", "answer"] for n in range(4)]
-    scores = [(row["rank"], row["evol_score"], row["complexity"], row["quality"], row["n_turns"]) for row in table]
+    scores = [
+        (row["rank"], row["evol_score"], row["complexity"], row["quality"], row["n_turns"]) for row in table
+    ]
     assert scores == [(n + 1, 6.0 - n, 6.0 - n, 1.0, 1) for n in range(4)]
     assert {row["source"] for row in table} == {"s"}
 
@@ -104,13 +112,15 @@ def test_the_manifest_pins_what_decided(scoped):
     assert manifest["mix"] == done.mix == {"s": 4}
     names = {role: manifest["fingerprints"][digest]["name"] for role, digest in spec["fingerprints"].items()}
     assert names == {"complexity": "fake", "quality": "fake", "embedder": "fake"}
-    files = {str(path.relative_to(done.directory)): sha256(path) for path in done.directory.rglob("*") if path.is_file()}
+    paths = [path for path in done.directory.rglob("*") if path.is_file()]
+    files = {str(path.relative_to(done.directory)): sha256(path) for path in paths}
     assert {name: entry["sha256"] for name, entry in manifest["files"].items()} == {
         name: digest for name, digest in files.items() if name not in ("manifest.json", "provenance.json")
     }
     assert {"train.jsonl", "README.md", "data/train-00000-of-00001.parquet"} <= manifest["files"].keys()
     assert json.loads((done.directory / "provenance.json").read_text()) == {"run_id": "run", "host": "here"}
-    (row,) = scoped.query("select selection_version, n_rows, members_sha256, is_head, trial, run_id, directory from selections")
+    columns = "selection_version, n_rows, members_sha256, is_head, trial, run_id, directory"
+    (row,) = scoped.query(f"select {columns} from selections")
     assert row == (version, 4, members_sha256, True, False, "run", f"subsets/source/s/4/{version}")
 
 
@@ -124,7 +134,9 @@ def test_conversations_with_tools_come_through_unharmed(scoped):
     assert json.loads((done.directory / "train.jsonl").read_text(encoding="utf-8")) == WITH_TOOLS
     (row,) = pq.read_table(done.directory / "data" / "train-00000-of-00001.parquet").to_pylist()
     assert json.loads(row["tools"]) == TOOLS
-    messages = [{key: value for key, value in message.items() if value is not None} for message in row["messages"]]
+    messages = [
+        {key: value for key, value in message.items() if value is not None} for message in row["messages"]
+    ]
     messages[2] |= {"content": None, "tool_calls": json.loads(messages[2]["tool_calls"])}
     assert messages == WITH_TOOLS["messages"]
 
@@ -149,7 +161,8 @@ def test_smaller_budgets_are_prefixes_under_versions_of_their_own(scoped):
     lines = [(done.directory / "train.jsonl").read_bytes().splitlines() for done in cuts]
     assert lines[0] == lines[2][:1]
     assert lines[1] == lines[2][:3]
-    assert heads(scoped) == {("source", "s", budget): version for budget, version in zip((1, 3, 5), versions, strict=True)}
+    expected = {("source", "s", budget): version for budget, version in zip((1, 3, 5), versions, strict=True)}
+    assert heads(scoped) == expected
 
 
 def test_a_budget_that_the_pool_cannot_fill(scoped):

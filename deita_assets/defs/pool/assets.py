@@ -35,6 +35,7 @@ class IngestConfig(dg.Config):
     field_map: dict[str, str] = {}
     licence: str | None = None
     accept_removals: bool = False
+    replaced: list[str] = []
 
 
 @dg.asset(
@@ -61,6 +62,7 @@ def raw_pool(
             field_map=config.field_map or chosen.field_map,
             licence=config.licence or chosen.licence,
             accept_removals=config.accept_removals,
+            replaced=frozenset(config.replaced),
         )
         report = ingest_source(platform.warehouse, source, reading, run_id=context.run_id)
         if report.n_withheld:
@@ -80,6 +82,7 @@ def raw_pool(
                 "quarantine": counts(report.quarantine_reasons, "reason"),
                 "new_rows": report.n_new,
                 "withdrawn": report.n_withdrawn,
+                "withheld": report.n_withheld,
                 "pool_version": report.pool_version,
             },
         )

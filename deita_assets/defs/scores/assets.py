@@ -12,7 +12,7 @@ from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.metadata import columns, counts, histogram
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.pool.assets import raw_pool
-from deita_assets.defs.steps import MODEL_RETRY, OWNERS, asset_step, refuse_empty, run_model_child
+from deita_assets.defs.steps import MODEL_RETRY, OWNERS, asset_step, require_pool, run_model_child
 from deita_assets.engines.score_pool import score_pool
 from deita_assets.partitions import sources
 
@@ -53,7 +53,7 @@ def _scores(
     context: dg.AssetExecutionContext, platform: Platform, pipes: dg.PipesSubprocessClient, measure: str
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     with asset_step(context, platform, f"{measure}_scores") as metadata:
-        refuse_empty(platform, context.partition_key)
+        require_pool(platform, context.partition_key)
         outcome = run_model_child(context, platform, pipes, measure)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(short_digest([outcome["fingerprint"], outcome["keys_digest"]])),

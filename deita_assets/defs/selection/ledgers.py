@@ -68,9 +68,7 @@ def scope_of(platform: Platform, instance: dg.DagsterInstance, kind: str, name: 
     """A scope with its sources as they are known now."""
     if kind == "source":
         return Scope(kind, name, (name,))
-    return Scope(
-        kind, name, tuple(platform.settings.mixture_sources(name, pooled_sources(platform, instance)))
-    )
+    return Scope(kind, name, tuple(platform.settings.mixture_sources(name, pooled_sources(instance))))
 
 
 def parameters_of(
@@ -82,11 +80,8 @@ def parameters_of(
         SettingsError: an unknown aggregation.
     """
     chosen = platform.settings.selection(scope.kind, scope.name)
-    threshold = (
-        (config and config.threshold)
-        or chosen.threshold
-        or default_threshold(platform.settings.embedder.name)
-    )
+    asked = [config.threshold if config else None, chosen.threshold]  # 0.0 is a threshold too
+    threshold = next((t for t in asked if t is not None), default_threshold(platform.settings.embedder.name))
     aggregation = (config and config.aggregation) or chosen.aggregation
     if aggregation not in AGGREGATIONS:
         raise SettingsError(
@@ -102,9 +97,10 @@ def depth_of(
     if config and config.to_end:
         return None
     wanted = platform.settings.wanted_budgets(scope.kind, scope.name)
-    wanted += [int(budget) for budget in instance.get_dynamic_partitions("budget")]
     wanted += [config.budget] if config and config.budget else []
     wanted += config.trial_budgets if config else []
+    if not wanted:  # nobody said: a click in the UI; a subset that needs more takes the ledger further itself
+        wanted = [int(budget) for budget in instance.get_dynamic_partitions("budget")]
     return max(wanted, default=None)
 
 
