@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from deita_assets.core.evol_score import aggregate
 from deita_assets.core.fingerprint import sha256_hex
-from deita_assets.errors import NotFoundError
+from deita_assets.errors import NotFoundError, StoreError
 from deita_assets.stores import pool, scored
 from deita_assets.stores.scored import Coverage
 from deita_assets.stores.vectors import ScoreTable
@@ -64,19 +64,32 @@ def score_pool(warehouse: Warehouse, source: str, aggregation: str) -> ScoredPoo
         covered = {measure: scored.coverage(con, source, measure) for measure in ("complexity", "quality")}
     table = ScoreTable(warehouse.home)
     results = {measure: table.results(measure, covered[measure].fingerprint) for measure in covered}
-    with warehouse.write(f"scored pool of {source}") as con:
-        version, _ = pool.pool_version(con, source)
+    with warehouse.write(f"scored pool of {source}: turns") as con:
         for measure, found in results.items():
             scored.replace_scored_turns(con, source, measure, covered[measure].fingerprint, found)
-        shared = {
-            "source": source, "pool_version": version,
-            "scorer_complexity": covered["complexity"].fingerprint, "scorer_quality": covered["quality"].fingerprint,
-        }  # fmt: skip
+    with warehouse.read(f"scored pool of {source}: scores") as con:
+        version, _ = pool.pool_version(con, source)
         turns = scored.turns_side_by_side(con, source)
-        _refuse_uncovered(source, version, covered, turns)
-        rows = [{**shared, **row} for row in _rows(turns, aggregation)]
-        scored.replace_scored_pool(con, source, pa.Table.from_pylist(rows, schema=_SCHEMA))
+    _refuse_uncovered(source, version, covered, turns)
+    shared = {
+        "source": source, "pool_version": version,
+        "scorer_complexity": covered["complexity"].fingerprint, "scorer_quality": covered["quality"].fingerprint,
+    }  # fmt: skip
+    rows = [{**shared, **row} for row in _rows(turns, aggregation)]
+    table_of_rows = pa.Table.from_pylist(rows, schema=_SCHEMA)
+    with warehouse.write(f"scored pool of {source}") as con:
+        _refuse_moved(source, version, pool.pool_version(con, source)[0])
+        scored.replace_scored_pool(con, source, table_of_rows)
     return _summary(source, version, rows)
+
+
+def _refuse_moved(source: str, read: str, now: str) -> None:
+    """No connection stays open while rows are added up, so another ingest may have come in between."""
+    if read != now:
+        raise StoreError(
+            f"source {source!r}: its pool went from {read} to {now} while its scores were added up.",
+            cure=f"Materialise scored_pool for it again, or run `deita-assets curate --source {source}`.",
+        )
 
 
 def _refuse_uncovered(

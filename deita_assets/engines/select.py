@@ -156,7 +156,7 @@ class _Contents:
     ) -> None:
         self.con, self.selection, self.counts, self.mix = con, selection, counts, mix
         self.fingerprints = selections.fingerprint_specs(con, list(selection.spec["fingerprints"].values()))
-        self.sources = selections.source_rows(con, selection.ledger.scope.sources)
+        self.sources = selections.source_rows(con, selection.spec)
 
     def write(self, folder: Path) -> None:
         """Fill an empty folder."""

@@ -133,9 +133,12 @@ def member_rows(con: duckdb.DuckDBPyConnection, selection: Selection) -> Iterato
             }
 
 
-def source_rows(con: duckdb.DuckDBPyConnection, sources: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Licence, files and counts of each source, for cards and manifests."""
-    rows = con.execute(statement("selection/source_rows"), {"sources": list(sources)}).fetchall()
+def source_rows(con: duckdb.DuckDBPyConnection, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Licence, files and counts of each source of a spec at its pool version, for cards and manifests."""
+    sources, versions = zip(*spec["sources"], strict=True)
+    rows = con.execute(
+        statement("selection/source_rows"), {"sources": list(sources), "versions": list(versions)}
+    ).fetchall()
     return [
         {
             "source": s,

@@ -2,14 +2,18 @@
 
 import math
 import random
+import shutil
 
 import numpy as np
 
 from deita_assets.engines.score_pool import score_pool
 from deita_assets.engines.select import SelectionParameters, make_ledger
 from deita_assets.stores import scored
+from deita_assets.stores.home import Home
 from deita_assets.stores.ledgers import Scope
 from deita_assets.stores.vectors import EmbeddingTable, ScoreTable, comparable
+from deita_assets.stores.warehouse import Warehouse
+from deita_assets_tests.conftest import Landing
 from deita_assets_tests.core.greedy_oracle import greedy, make_pool
 from deita_assets_tests.engines.fakes import FakeEmbedder, FakeScorer, Study
 
@@ -31,6 +35,15 @@ class Scoped(Study):
             FakeScorer("quality", table=_Ones()),
             FakeEmbedder(dimension, table=self.vectors),
         )  # fmt: skip
+
+    def copied(self, folder):
+        """The same in a home of its own, to be changed freely."""
+        home = Home(folder / "copy")
+        shutil.copytree(self.home.root, home.root)
+        made = Scoped(Warehouse(home), Landing(home), self.embedder.dimension)
+        made.scores.update(self.scores)
+        made.vectors.update(self.vectors)
+        return made
 
     def source(self, name, rows):
         """`rows`: {text: (score, vector)}; a score of None is `too_long`."""

@@ -49,22 +49,23 @@ def stored(study, columns, source="s"):
     return {name: values for name, *values in found}
 
 
-@pytest.mark.parametrize("aggregation", BY_HAND)
-def test_evol_score_is_the_aggregate_of_the_products_of_the_turns(study, aggregation):
-    result = study.prepare("s", [row(name) for name in TURNS], aggregation)
-    found = stored(study, "evol_score, complexity, quality, turn_products, n_turns, unscored_reason")
-    assert found.keys() == TURNS.keys()
-    for name, turns in TURNS.items():
-        complexity = [hash_score("complexity", *turn) for turn in turns]
-        quality = [hash_score("quality", *turn) for turn in turns]
-        products = [c * q for c, q in zip(complexity, quality, strict=True)]
-        evol, mean_complexity, mean_quality, kept, n_turns, reason = found[name]
-        assert evol == pytest.approx(BY_HAND[aggregation](products), rel=1e-14)
-        assert mean_complexity == pytest.approx(sum(complexity) / len(turns), rel=1e-14)
-        assert mean_quality == pytest.approx(sum(quality) / len(turns), rel=1e-14)
-        assert (kept, n_turns, reason) == (products, len(turns), None)
-    assert (result.n_rows, result.n_unscored) == (4, 0)
-    assert sorted(result.evol_scores) == sorted(values[0] for values in found.values())
+def test_evol_score_is_the_aggregate_of_the_products_of_the_turns(study):
+    study.prepare("s", [row(name) for name in TURNS])
+    for aggregation, by_hand in BY_HAND.items():
+        result = score_pool(study.warehouse, "s", aggregation)
+        found = stored(study, "evol_score, complexity, quality, turn_products, n_turns, unscored_reason")
+        assert found.keys() == TURNS.keys()
+        for name, turns in TURNS.items():
+            complexity = [hash_score("complexity", *turn) for turn in turns]
+            quality = [hash_score("quality", *turn) for turn in turns]
+            products = [c * q for c, q in zip(complexity, quality, strict=True)]
+            evol, mean_complexity, mean_quality, kept, n_turns, reason = found[name]
+            assert evol == pytest.approx(by_hand(products), rel=1e-14)
+            assert mean_complexity == pytest.approx(sum(complexity) / len(turns), rel=1e-14)
+            assert mean_quality == pytest.approx(sum(quality) / len(turns), rel=1e-14)
+            assert (kept, n_turns, reason) == (products, len(turns), None)
+        assert (result.n_rows, result.n_unscored) == (4, 0)
+        assert sorted(result.evol_scores) == sorted(values[0] for values in found.values())
 
 
 def test_a_sum_does_not_depend_on_the_order_of_addition(study):
@@ -80,8 +81,10 @@ def test_a_sum_does_not_depend_on_the_order_of_addition(study):
     assert stored(study, "evol_score")["long"] == [math.fsum(reversed(products))]
 
 
-@pytest.mark.parametrize("status", ["too_long", "empty_response", "non_finite"])
-@pytest.mark.parametrize("measure", ["complexity", "quality"])
+@pytest.mark.parametrize(
+    ("measure", "status"),
+    [("complexity", "too_long"), ("quality", "empty_response"), ("quality", "non_finite")],
+)
 def test_a_conversation_with_a_turn_without_score_has_none(warehouse, land, measure, status):
     scorers = {name: FakeScorer(name) for name in ("complexity", "quality")}
     scorers[measure] = FakeScorer(measure, statuses={"more": status})

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import threading
 from contextlib import suppress
 
@@ -15,7 +16,10 @@ from deita_assets.engines.select import cut_subset, deepen
 from deita_assets.errors import StoreError
 from deita_assets.exports.jsonl import write_messages_jsonl
 from deita_assets.stores import ledgers, selections
+from deita_assets.stores.home import Home
+from deita_assets.stores.warehouse import Warehouse
 from deita_assets_tests import crashes
+from deita_assets_tests.conftest import Landing
 from deita_assets_tests.engines.fakes import FakeScorer
 from deita_assets_tests.engines.scopes import Scoped
 
@@ -33,12 +37,20 @@ WITH_TOOLS = {
 }
 
 
-@pytest.fixture
-def scoped(warehouse, land):
-    made = Scoped(warehouse, land)
-    vectors = np.vstack([np.eye(5), np.eye(5)[:2]])  # the last two repeat the first two
+@pytest.fixture(scope="module")
+def template(tmp_path_factory, migrated):
+    home = Home(tmp_path_factory.mktemp("subsets")).create()
+    shutil.copyfile(migrated, home.warehouse)
+    made = Scoped(Warehouse(home), Landing(home))
+    vectors = np.vstack([np.eye(5), np.eye(5)[:2]])
     made.source("s", {f"q{n}": (6.0 - n, vectors[n]) for n in range(7)})
     return made
+
+
+@pytest.fixture
+def scoped(template, tmp_path):
+    """Seven rows of falling score; the last two repeat the vectors of the first two."""
+    return template.copied(tmp_path)
 
 
 def cut(scoped, ledger, budget, trial=False, **provenance):
