@@ -74,11 +74,17 @@ def build_step(home: Home, settings: DeitaSettings, name: str) -> Step:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when transformers is first imported
     if name == "embedding":
         chosen = settings.embedder
-        options: dict[str, Any] = {"device": chosen.device}
+        options: dict[str, Any] = {"device": chosen.device, "workers": _cores()}
         if chosen.name == "sentence":
             options["model_path"] = chosen.model
         return EmbedStep(home, load_embedder(chosen.name, **options))
     return ScoreStep(home, _scorer(settings, "complexity" if name == "complexity" else "quality"))
+
+
+def _cores() -> int:
+    """Cores that this process may use; `OMP_NUM_THREADS` says otherwise, as it does to torch."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) else len(os.sched_getaffinity(0))
 
 
 def _scorer(settings: DeitaSettings, measure: Measure) -> Scorer:

@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,20 +51,21 @@ def landing_paths(home: Home, source: str) -> list[Path]:
             if _ignored(name):
                 continue
             path = Path(base) / name
-            _refuse_odd(source, folder, path)
-            found.append(path)
+            with suppress(FileNotFoundError):  # it left while the folder was read
+                _refuse_odd(source, folder, path)
+                found.append(path)
     return found
 
 
 def landing_state(home: Home, source: str) -> str:
     """Digest of names, sizes and modification times: cheap, equal while nothing changed."""
     folder = home.source_landing(source)
-    return short_digest(
-        [
-            [str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns]
-            for path in landing_paths(home, source)
-        ]
-    )
+    seen = []
+    for path in landing_paths(home, source):
+        with suppress(FileNotFoundError):  # it left since it was listed
+            found = path.stat()
+            seen.append([str(path.relative_to(folder)), found.st_size, found.st_mtime_ns])
+    return short_digest(seen)
 
 
 def landing_files(home: Home, source: str) -> list[LandingFile]:

@@ -84,13 +84,14 @@ def make_ledger(
         found = ledgers.find_ledger(con, ledger_id)
         candidates = None if found else ledgers.candidates(con, scope.sources)
         behind = _embedded_before(con, spec)
+        is_head = ledgers.head_id(con, scope.kind, scope.name) == ledger_id
     if candidates is not None:
         ranked, vectors = rank_rows(warehouse.home, spec, candidates)
         _refuse_unembedded(scope, [candidates.sources[at] for at in vectors.missing], behind)
         found = _first_pass(warehouse, scope, spec, ranked, vectors, budget, trial, on_progress)
     assert found is not None  # noqa: S101 - found, or just made
     found = deepen(warehouse, found, budget, on_progress=on_progress)
-    if not trial:
+    if not trial and not is_head:
         with warehouse.write(f"ledger of {scope.name}: head") as con:
             ledgers.set_ledger_head(con, found)
     return replace(found, trial=trial)

@@ -155,18 +155,21 @@ def find_ledger(con: duckdb.DuckDBPyConnection, ledger_id: str) -> StoredLedger 
     return StoredLedger(ledger_id, scope, parsed, *rest)
 
 
+def head_id(con: duckdb.DuckDBPyConnection, scope_kind: str, scope: str) -> str | None:
+    """Id of the current ledger of a scope, or None."""
+    query = "select ledger_id from store.ledger_head where scope_kind = ? and scope = ?"
+    row = first(con.execute(query, [scope_kind, scope]))
+    return str(row[0]) if row else None
+
+
 def head_ledger(con: duckdb.DuckDBPyConnection, scope_kind: str, scope: str) -> StoredLedger:
     """The current ledger of a scope.
 
     Raises:
         NotFoundError: the scope has none yet.
     """
-    row = first(
-        con.execute(
-            "select ledger_id from store.ledger_head where scope_kind = ? and scope = ?", [scope_kind, scope]
-        )
-    )
-    found = find_ledger(con, str(row[0])) if row else None
+    ledger_id = head_id(con, scope_kind, scope)
+    found = find_ledger(con, ledger_id) if ledger_id else None
     if found is None:
         asset = "selection_ledger" if scope_kind == "source" else "pooled_ledger"
         raise NotFoundError(

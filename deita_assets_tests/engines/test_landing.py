@@ -98,6 +98,9 @@ def test_a_file_that_leaves_while_it_is_hashed_is_told(home, land, monkeypatch):
     monkeypatch.setattr(landing, "landing_paths", lambda *a: [real(*a)[0], path.with_name("gone.jsonl")])
     with pytest.raises(SourceFileError, match=r"gone\.jsonl: No such file"):
         landing_files(home, "s")
+    state = landing_state(home, "s")
+    monkeypatch.undo()
+    assert landing_state(home, "s") == state
 
 
 def test_state_changes_with_names_sizes_and_times_only(home, land):

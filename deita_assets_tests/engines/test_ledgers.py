@@ -126,6 +126,26 @@ def test_the_id_is_of_what_decides_and_not_of_depth(scoped):
     assert len(set(found.values())) == len(found)
 
 
+def test_the_ledger_aggregates_turns_by_its_own_rule(scoped):
+    """Whatever rule the scored pool of the source has."""
+    talks = {"up": [1.0, 2.0, 6.0], "down": [5.0, 3.0, 2.0], "short": [5.5]}
+    scoped.scores.update(
+        {f"{name} {at}": score for name, scores in talks.items() for at, score in enumerate(scores)}
+    )
+    scoped.vectors.update({f"{name} 0": np.eye(5)[at] for at, name in enumerate(talks)})
+    turns = [
+        [chat(f"{name} {at}")["messages"] for at in range(len(scores))] for name, scores in talks.items()
+    ]
+    scoped.ingest("s", [{"messages": sum(talk, [])} for talk in turns])
+    scoped.cover("s")
+    score_pool(scoped.warehouse, "s", "max")
+    by_hand = {"sum": sum, "mean": np.mean, "max": max, "first": lambda s: s[0], "last": lambda s: s[-1]}
+    for aggregation, rule in by_hand.items():
+        ledger = scoped.ledger("s", aggregation=aggregation)
+        found = [row[4] for row in sorted(scoped.rows(ledger).values(), key=lambda row: row[1])]
+        assert found == sorted((rule(scores) for scores in talks.values()), reverse=True)
+
+
 def test_rows_that_cannot_be_selected_have_a_verdict_and_a_reason(scoped):
     rows = {f"q{n}": (float(n + 1), np.eye(5)[n]) for n in range(4)}
     rows |= {"long": (None, np.eye(5)[4]), "zero": (6.0, np.zeros(5)), "nan": (6.0, np.full(5, np.nan))}
@@ -246,7 +266,7 @@ def test_a_trial_moves_no_head(scoped):
     assert head(scoped, "s") == dataclasses.replace(trial, trial=False)
 
 
-@pytest.mark.parametrize("what", ["complexity scorer", "quality scorer", "embedder"])
+@pytest.mark.parametrize("what", ["quality scorer", "embedder"])
 def test_sources_of_different_models_are_not_mixed(scoped, what):
     for source in ("a", "b"):
         if source == "b":

@@ -1,6 +1,7 @@
 """evol_score against sums written out by hand, and rows that have none."""
 
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ import pytest
 from deita_assets.engines.ingest import SourceReading, ingest_source
 from deita_assets.engines.score_pool import score_pool
 from deita_assets.errors import NotFoundError
+from deita_assets.stores.home import Home
 from deita_assets.stores.vectors import ScoreTable
+from deita_assets.stores.warehouse import Warehouse
+from deita_assets_tests.conftest import Landing
 from deita_assets_tests.engines.fakes import FakeScorer, Study, hash_score
 
 TURNS = {
@@ -39,6 +43,25 @@ def study(warehouse, land):
     return Study(warehouse, land)
 
 
+ROWS = [row(name) for name in TURNS]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory, migrated):
+    home = Home(tmp_path_factory.mktemp("scored")).create()
+    shutil.copyfile(migrated, home.warehouse)
+    made = Study(Warehouse(home), Landing(home))
+    made.prepare("s", ROWS)
+    return made
+
+
+@pytest.fixture
+def prepared(template, tmp_path):
+    """All four rows, scored by hash and summed."""
+    folder = shutil.copytree(template.home.root, tmp_path / "prepared")
+    return Study(Warehouse(Home(folder)), Landing(Home(folder)))
+
+
 def stored(study, columns, source="s"):
     """{name: row of columns}; the system text is the name."""
     found = study.query(
@@ -49,8 +72,8 @@ def stored(study, columns, source="s"):
     return {name: values for name, *values in found}
 
 
-def test_evol_score_is_the_aggregate_of_the_products_of_the_turns(study):
-    study.prepare("s", [row(name) for name in TURNS])
+def test_evol_score_is_the_aggregate_of_the_products_of_the_turns(prepared):
+    study = prepared
     for aggregation, by_hand in BY_HAND.items():
         result = score_pool(study.warehouse, "s", aggregation)
         found = stored(study, "evol_score, complexity, quality, turn_products, n_turns, unscored_reason")
@@ -89,7 +112,7 @@ def test_a_conversation_with_a_turn_without_score_has_none(warehouse, land, meas
     scorers = {name: FakeScorer(name) for name in ("complexity", "quality")}
     scorers[measure] = FakeScorer(measure, statuses={"more": status})
     study = Study(warehouse, land, **scorers)
-    result = study.prepare("s", [row(name) for name in TURNS])
+    result = study.prepare("s", ROWS)
     found = stored(study, "evol_score, turn_products, unscored_reason, complexity, n_turns")
     assert found["three"][:3] == [None, None, f"turn 1: {measure} {status}"]
     assert found["three"][3] is not None
@@ -101,14 +124,14 @@ def test_a_conversation_with_a_turn_without_score_has_none(warehouse, land, meas
 
 def test_truncated_counts_as_scored(warehouse, land):
     study = Study(warehouse, land, quality=FakeScorer("quality", statuses={"more": "truncated"}))
-    assert study.prepare("s", [row(name) for name in TURNS]).n_unscored == 0
+    assert study.prepare("s", ROWS).n_unscored == 0
     assert study.query("select distinct status from scores where measure = 'quality' order by 1") == [
         ("ok",), ("truncated",),
     ]  # fmt: skip
 
 
-def test_a_score_that_the_store_lost_makes_its_row_unscored(study):
-    study.prepare("s", [row(name) for name in TURNS])
+def test_a_score_that_the_store_lost_makes_its_row_unscored(prepared):
+    study = prepared
     ((key,),) = study.query("select complexity_prompt_sha256 from store.turn where instruction = 'more'")
     ScoreTable(study.home)._table.delete(f"prompt_sha256 = '{key}'")
     score_pool(study.warehouse, "s", "sum")
@@ -116,22 +139,23 @@ def test_a_score_that_the_store_lost_makes_its_row_unscored(study):
 
 
 @pytest.mark.parametrize("late", ["complexity", "quality"])
-def test_turns_that_are_only_not_scored_yet_are_not_called_unscored(study, late):
+def test_turns_that_are_only_not_scored_yet_are_not_called_unscored(prepared, late):
     """The pool version of such a scored pool would be that of the complete one, and so would its ledger's id."""
-    study.prepare("s", [row("one")])
+    study = prepared
     before = study.query("select * from store.scored_pool")
-    study.ingest("s", [row(name) for name in TURNS])
+    new = {"messages": [{"role": "user", "content": "new"}, {"role": "assistant", "content": "new"}]}
+    study.ingest("s", [*ROWS, new])
     study.score("s", study.complexity if late == "quality" else study.quality)
     with pytest.raises(NotFoundError, match=rf"turns have no {late} score yet") as error:
         score_pool(study.warehouse, "s", "sum")
     assert f"{late}_scores" in error.value.cure
     assert study.query("select * from store.scored_pool") == before
-    study.cover("s")
-    assert score_pool(study.warehouse, "s", "sum").n_rows == 4
+    study.score("s", study.quality if late == "quality" else study.complexity)
+    assert score_pool(study.warehouse, "s", "sum").n_rows == 5
 
 
-def test_rows_that_left_need_no_new_scores(study):
-    study.prepare("s", [row(name) for name in TURNS])
+def test_rows_that_left_need_no_new_scores(prepared):
+    study = prepared
     version = study.ingest("s", [row("one"), row("three")]).pool_version
     result = score_pool(study.warehouse, "s", "sum")
     assert (result.n_rows, result.pool_version) == (2, version)
@@ -148,12 +172,12 @@ def test_a_step_that_never_ran_is_named(study):
         score_pool(study.warehouse, "nobody", "sum")
 
 
-def test_the_version_follows_scores_and_not_the_run(study):
-    first = study.prepare("s", [row(name) for name in TURNS])
+def test_the_version_follows_scores_and_not_the_run(prepared):
+    study = prepared
+    first = score_pool(study.warehouse, "s", "sum")
     assert score_pool(study.warehouse, "s", "sum").version == first.version
     assert score_pool(study.warehouse, "s", "max").version != first.version
-    study.quality = FakeScorer("quality", version=2)
-    study.cover("s")
+    study.score("s", FakeScorer("quality", version=2))
     assert score_pool(study.warehouse, "s", "sum").version != first.version
 
 
@@ -176,8 +200,8 @@ def test_one_source_leaves_the_scores_of_others_alone(study):
     ]
 
 
-def test_public_scores_have_one_row_per_turn_and_measure(study):
-    study.prepare("s", [row(name) for name in TURNS])
+def test_public_scores_have_one_row_per_turn_and_measure(prepared):
+    study = prepared
     found = study.query(
         "select measure, count(*), count(distinct (sample_id, turn)), min(scorer) from scores group by 1 order by 1"
     )

@@ -44,6 +44,7 @@ def template(tmp_path_factory, migrated):
     made = Scoped(Warehouse(home), Landing(home))
     vectors = np.vstack([np.eye(5), np.eye(5)[:2]])
     made.source("s", {f"q{n}": (6.0 - n, vectors[n]) for n in range(7)})
+    made.ledger("s")
     return made
 
 
@@ -188,11 +189,11 @@ def test_a_budget_that_the_pool_cannot_fill(scoped):
 
 
 def test_a_shallow_ledger_is_deepened_first(scoped):
-    ledger = scoped.ledger("s", budget=1)
+    ledger = scoped.ledger("s", threshold=0.8, budget=1)
     done = cut(scoped, ledger, 4)
-    assert len(done.selection.members) == 4
-    assert done.selection.ledger.n_kept == 4
-    assert done.selection.version == cut(scoped, scoped.ledger("s"), 4).selection.version
+    assert (ledger.n_kept, done.selection.ledger.n_kept, len(done.selection.members)) == (1, 4, 4)
+    to_the_end = scoped.ledger("s", threshold=0.8)
+    assert cut(scoped, to_the_end, 4).selection.version == done.selection.version
 
 
 def test_nothing_to_select(scoped):
@@ -301,7 +302,7 @@ def test_the_same_spec_with_other_members_is_an_alarm(scoped):
 
 
 def test_scores_of_later_scorers_are_not_passed_off_as_those_of_the_selection(scoped):
-    ledger = scoped.ledger("s", budget=2)
+    ledger = scoped.ledger("s")
     scoped.complexity = FakeScorer("complexity", table=dict.fromkeys(scoped.scores, 1.0), version=2)
     scoped.score("s", scoped.complexity)
     score_pool(scoped.warehouse, "s", "sum")

@@ -108,6 +108,13 @@ def test_a_failing_writer_leaves_no_subset_and_no_obstacle(target):
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_leftovers_of_killed_publishes_are_removed(target):
+    for name in (target.name, "fedcba9876543210"):
+        (target.parent / f".new-{name}" / "data").mkdir(parents=True)
+    assert publish(target)
+    assert list(target.parent.iterdir()) == [target]
+
+
 def test_what_stands_there_is_never_half_written(target):
     seen = []
 
