@@ -18,7 +18,8 @@ def test_a_language_model_in_the_settings_scores_the_pool(tmp_path: Path) -> Non
     assert heuristic.code == 0, heuristic.err
 
     (home / "deita.toml").write_text(
-        f'[scorer]\nname = "deita"\ncomplexity_model = "{model}"\nquality_model = "{model}"\n', encoding="utf-8"
+        f'[scorer]\nname = "deita"\ncomplexity_model = "{model}"\nquality_model = "{model}"\n',
+        encoding="utf-8",
     )
     stale = deita(home, "curate", "--source", "tea", "--budget", "2", "--dry-run", "--json").document["stale"]
     assert stale["tea"] == ["complexity_scores", "quality_scores", "scored_pool", "selection_ledger"]
@@ -45,14 +46,17 @@ def test_a_language_model_in_the_settings_scores_the_pool(tmp_path: Path) -> Non
     (home / "deita.toml").unlink()
     back = deita(home, "curate", "--source", "tea", "--budget", "2", "--json")
     assert back.code == 0, back.err
-    assert back.document["selections"] == heuristic.document["selections"], "the first version again, nothing new"
+    assert back.document["selections"] == heuristic.document["selections"], (
+        "the first version again, nothing new"
+    )
 
 
 def test_a_scorer_that_cannot_be_found_says_so_before_a_row_is_touched(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert deita(home, "add", "tea", str(write_jsonl(tmp_path / "tea.jsonl", TEA))).code == 0
     (home / "deita.toml").write_text(
-        '[scorer]\nname = "deita"\ncomplexity_model = "/nowhere"\nquality_model = "/nowhere"\n', encoding="utf-8"
+        '[scorer]\nname = "deita"\ncomplexity_model = "/nowhere"\nquality_model = "/nowhere"\n',
+        encoding="utf-8",
     )
     done = deita(home, "curate", "--source", "tea", "--budget", "2", "--json")
     assert done.code == 1
