@@ -1,5 +1,10 @@
 """Homes to test in, and files to land in them."""
 
+import os
+
+# Before torch is loaded anywhere: on two shared cores a second thread mostly waits, busily; children inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import shutil
 from pathlib import Path
 

@@ -6,6 +6,7 @@ What belongs here: starting them. What does not: the graph.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
@@ -43,5 +44,7 @@ def command(session: Session, port: int) -> None:
     }
     arguments = ["-m", "dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     sys.stdout.flush()
+    # A script that starts this in the background leaves SIGINT ignored, and Dagster would then ignore SIGTERM too.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Dagster takes this process over, so that a signal ends its servers too and leaves no orphan.
     os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606 - fixed arguments, no shell

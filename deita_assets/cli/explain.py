@@ -5,6 +5,7 @@ What belongs here: collecting a row's story and telling it. What does not: verdi
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -94,7 +95,7 @@ def _meaning(row: dict[str, Any]) -> str:
     if row["verdict"] == "near_duplicate":
         return (
             f"dropped: similarity {row['similarity']:.4f} to a kept row is above {row['threshold']}; "
-            f"it would stay at a threshold of {row['similarity']:.4f} or more"
+            f"it would stay at a threshold of {ceil(row['similarity'] * 10_000) / 10_000:.4f} or more"
         )
     if row["verdict"] == "unvisited":
         return "not reached: the largest budget so far was filled by rows of higher score"

@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 
-from deita_assets.engines.ingest import SourceReading, ingest_source
 from deita_assets.engines.score_pool import score_pool
 from deita_assets.errors import NotFoundError
 from deita_assets.stores.home import Home
@@ -20,6 +19,7 @@ TURNS = {
     "three": [("ask", "reply"), ("more", "less"), ("again", "and again")],
     "tail": [("ask", "reply"), ("unanswered", "")],
     "same": [("ask", "reply"), ("ask", "reply")],
+    "long": [(f"ask {n}", f"reply {n}") for n in range(60)],
 }
 BY_HAND = {
     "sum": sum,
@@ -87,47 +87,30 @@ def test_evol_score_is_the_aggregate_of_the_products_of_the_turns(prepared):
             assert mean_complexity == pytest.approx(sum(complexity) / len(turns), rel=1e-14)
             assert mean_quality == pytest.approx(sum(quality) / len(turns), rel=1e-14)
             assert (kept, n_turns, reason) == (products, len(turns), None)
-        assert (result.n_rows, result.n_unscored) == (4, 0)
+        assert (result.n_rows, result.n_unscored) == (len(TURNS), 0)
         assert sorted(result.evol_scores) == sorted(values[0] for values in found.values())
 
 
-def test_a_sum_does_not_depend_on_the_order_of_addition(study):
+def test_a_sum_does_not_depend_on_the_order_of_addition(prepared):
     """0.1 + 0.2 + ... in floats depends on the order; the correctly rounded sum does not."""
-    turns = [(f"ask {n}", f"reply {n}") for n in range(60)]
-    messages = [
-        {"role": role, "content": text}
-        for turn in turns
-        for role, text in zip(("user", "assistant"), turn, strict=True)
-    ]
-    study.prepare("s", [{"messages": [{"role": "system", "content": "long"}, *messages]}])
-    products = [hash_score("complexity", *turn) * hash_score("quality", *turn) for turn in turns]
-    assert stored(study, "evol_score")["long"] == [math.fsum(reversed(products))]
+    products = [hash_score("complexity", *turn) * hash_score("quality", *turn) for turn in TURNS["long"]]
+    assert stored(prepared, "evol_score")["long"] == [math.fsum(reversed(products))]
 
 
 @pytest.mark.parametrize(
     ("measure", "status"),
     [("complexity", "too_long"), ("quality", "empty_response"), ("quality", "non_finite")],
 )
-def test_a_conversation_with_a_turn_without_score_has_none(warehouse, land, measure, status):
-    scorers = {name: FakeScorer(name) for name in ("complexity", "quality")}
-    scorers[measure] = FakeScorer(measure, statuses={"more": status})
-    study = Study(warehouse, land, **scorers)
-    result = study.prepare("s", ROWS)
-    found = stored(study, "evol_score, turn_products, unscored_reason, complexity, n_turns")
+def test_a_conversation_with_a_turn_without_score_has_none(prepared, measure, status):
+    prepared.score("s", FakeScorer(measure, version=2, statuses={"more": status, "ask 7": "truncated"}))
+    result = score_pool(prepared.warehouse, "s", "sum")
+    found = stored(prepared, "evol_score, turn_products, unscored_reason, complexity, n_turns")
     assert found["three"][:3] == [None, None, f"turn 1: {measure} {status}"]
     assert found["three"][3] is not None
-    assert all(values[2] is None for name, values in found.items() if name != "three")
-    assert (result.n_rows, result.n_unscored) == (4, 1)
+    assert all(values[2] is None for name, values in found.items() if name != "three")  # truncated is scored
+    assert (result.n_rows, result.n_unscored) == (len(TURNS), 1)
     assert result.unscored_reasons == {f"{measure} {status}": 1}
-    assert len(result.evol_scores) == 3
-
-
-def test_truncated_counts_as_scored(warehouse, land):
-    study = Study(warehouse, land, quality=FakeScorer("quality", statuses={"more": "truncated"}))
-    assert study.prepare("s", ROWS).n_unscored == 0
-    assert study.query("select distinct status from scores where measure = 'quality' order by 1") == [
-        ("ok",), ("truncated",),
-    ]  # fmt: skip
+    assert len(result.evol_scores) == len(TURNS) - 1
 
 
 def test_a_score_that_the_store_lost_makes_its_row_unscored(prepared):
@@ -151,7 +134,7 @@ def test_turns_that_are_only_not_scored_yet_are_not_called_unscored(prepared, la
     assert f"{late}_scores" in error.value.cure
     assert study.query("select * from store.scored_pool") == before
     study.score("s", study.quality if late == "quality" else study.complexity)
-    assert score_pool(study.warehouse, "s", "sum").n_rows == 5
+    assert score_pool(study.warehouse, "s", "sum").n_rows == len(TURNS) + 1
 
 
 def test_rows_that_left_need_no_new_scores(prepared):
@@ -181,23 +164,21 @@ def test_the_version_follows_scores_and_not_the_run(prepared):
     assert score_pool(study.warehouse, "s", "sum").version != first.version
 
 
-def test_an_empty_pool_is_scored(study):
-    study.ingest("s", [row("one")])
-    study.land("s", "a.jsonl", b"nonsense\n")
-    ingest_source(study.warehouse, "s", SourceReading(accept_removals=True))
+def test_an_empty_pool_is_scored(prepared):
+    study = prepared
+    study.ingest("s", [])
     study.cover("s")
     result = score_pool(study.warehouse, "s", "sum")
     assert (result.n_rows, result.n_unscored, result.evol_scores) == (0, 0, [])
+    assert study.query("select count(*) from scored_pool") == [(0,)]
 
 
-def test_one_source_leaves_the_scores_of_others_alone(study):
-    study.prepare("s", [row("one")])
+def test_one_source_leaves_the_scores_of_others_alone(prepared):
+    study = prepared
+    before = stored(study, "evol_score", "s")
     study.prepare("s-2", [row("one"), row("three")])
-    assert stored(study, "evol_score", "s") == {"one": stored(study, "evol_score", "s-2")["one"]}
-    assert study.query("select source, count(*) from scored_pool group by 1 order by 1") == [
-        ("s", 1),
-        ("s-2", 2),
-    ]
+    assert stored(study, "evol_score", "s-2") == {name: before[name] for name in ("one", "three")}
+    assert stored(study, "evol_score", "s") == before
 
 
 def test_public_scores_have_one_row_per_turn_and_measure(prepared):
