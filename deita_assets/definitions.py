@@ -11,6 +11,12 @@ from deita_assets.defs.automation.sensors import dead_run_sensor, landing_sensor
 from deita_assets.defs.embeddings.assets import embeddings
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.pool.assets import raw_pool
+from deita_assets.defs.scorer_training.assets import (
+    distilled_scorer,
+    graded_features,
+    graded_set,
+    scorer_evaluation,
+)
 from deita_assets.defs.scores.assets import complexity_scores, quality_scores, scored_pool
 from deita_assets.defs.selection.ledgers import pooled_ledger, selection_ledger
 from deita_assets.defs.selection.subsets import pooled_subset, selected_subset
@@ -27,6 +33,10 @@ ASSETS = (
     pooled_ledger,
     pooled_subset,
     serving_catalog,
+    graded_set,
+    graded_features,
+    distilled_scorer,
+    scorer_evaluation,
 )
 
 

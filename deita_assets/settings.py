@@ -65,10 +65,15 @@ class MixtureSettings(SelectionSettings):
 class ScorerSettings(_Section):
     """Which scorer, and for causal-LM scorers which models and how they run."""
 
-    name: Literal["heuristic", "deita"] = "heuristic"
+    name: Literal["distilled", "heuristic", "deita"] = "distilled"
+    #: Folder with `complexity.safetensors` and `quality.safetensors` of `distilled`; the shipped heads by default.
+    heads: str | None = None
     complexity_model: str | None = None
     quality_model: str | None = None
+    #: Of hub ids; a measure's own one wins over the common one.
     revision: str | None = None
+    complexity_revision: str | None = None
+    quality_revision: str | None = None
     device: str = "cpu"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     max_length: int = Field(default=2048, ge=64)
@@ -76,11 +81,30 @@ class ScorerSettings(_Section):
 
 
 class EmbedderSettings(_Section):
-    """Which embedder; `sentence` takes the folder of any sentence encoder."""
+    """Which embedder; `sentence` and `causal_lm` take a model's folder or hub id."""
 
-    name: Literal["minilm", "sentence"] = "minilm"
+    name: Literal["minilm", "sentence", "causal_lm"] = "minilm"
     model: str | None = None
     device: str = "cpu"
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    #: Tokens in one window; None for what the model's folder says, 2,048 for `causal_lm`.
+    max_length: int | None = Field(default=None, ge=16)
+    #: Of `causal_lm`, whose conversations end at the window.
+    truncation: Literal["middle", "right"] = "middle"
+    #: Of sentence encoders; None for the folder's own.
+    prompt: str | None = None
+    skip_shared_headers: bool = False
+    backend: Literal["torch", "openvino"] = "torch"
+
+
+class TrainingSettings(_Section):
+    """What the assets of group `scorer_training` learn from and judge with; None means the shipped graded set."""
+
+    complexity_set: str | None = None
+    quality_set: str | None = None
+    #: Folder with labelled sets of other people, `complexity/*.jsonl` and `quality/*.jsonl`, to judge with.
+    labels: str | None = None
 
 
 class DeitaSettings(BaseSettings):
@@ -97,6 +121,7 @@ class DeitaSettings(BaseSettings):
     budgets: Budgets = []
     scorer: ScorerSettings = ScorerSettings()
     embedder: EmbedderSettings = EmbedderSettings()
+    training: TrainingSettings = TrainingSettings()
     sources: dict[str, SourceSettings] = {}
     mixtures: dict[str, MixtureSettings] = {}
     #: Show the first words of near-duplicates in the Dagster UI; switch off for confidential pools.
@@ -184,6 +209,7 @@ _PLACES = "deita.toml or a DEITA_* variable"
 _SECTIONS: dict[str, type[BaseModel]] = {
     "scorer": ScorerSettings,
     "embedder": EmbedderSettings,
+    "training": TrainingSettings,
     "sources": SourceSettings,
     "mixtures": MixtureSettings,
 }

@@ -56,7 +56,7 @@ threshold = 0.7
 
 def test_without_a_file_everything_has_a_default(home):
     settings = load_settings(home)
-    assert (settings.budgets, settings.scorer.name, settings.embedder.name) == ([], "heuristic", "minilm")
+    assert (settings.budgets, settings.scorer.name, settings.embedder.name) == ([], "distilled", "minilm")
     assert settings.mixture_names == ["all"]
     assert settings.source("any").threshold is None
     assert settings.selection("mixture", "all").aggregation == "sum"
@@ -119,14 +119,15 @@ def test_the_home_is_no_setting_but_no_mistake(load):
 def test_unknown_keys_of_the_file(load, key):
     message = refused(load, f"{key} = 1")
     assert f"'{key}' is not a setting" in message
-    assert "Known: budgets, scorer, embedder, sources, mixtures" in message
+    assert "Known: budgets, scorer, embedder, training, sources, mixtures" in message
 
 
 @pytest.mark.parametrize(
     ("section", "known"),
     [
-        ("scorer", "name, complexity_model"),
+        ("scorer", "name, heads, complexity_model"),
         ("embedder", "name, model, device"),
+        ("training", "complexity_set, quality_set, labels"),
         ("sources.lima", "licence"),
         ("mixtures.chat", "sources"),
     ],

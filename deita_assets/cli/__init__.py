@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dev": ("dev", "Dagster UI and daemon on loopback."),
 }
 
+_INTERRUPTED = ("Interrupted", "stopped by hand.", "Run the same command again: it resumes.", 1)
+
 
 class LazyGroup(click.Group):
     """A group whose commands are imported on use."""
@@ -74,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     except DeitaError as error:
         _fail(given, type(error).__name__, error.message, error.cure, error.exit_code)
     except click.exceptions.Abort:
-        _fail(given, "Interrupted", "stopped.", "Run the same command again: it resumes.", 1)
+        _fail(given, *_INTERRUPTED)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"See `{context.command_path} --help`." if context else ""
@@ -83,6 +85,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     except Exception as error:
+        if str(error) == "Query interrupted":  # what DuckDB makes of Ctrl-C
+            _fail(given, *_INTERRUPTED)
         traceback.print_exc()
         _fail(
             given,

@@ -107,7 +107,7 @@ def _tell(session: Session, con: duckdb.DuckDBPyConnection, reports: list[dict[s
             markup=False,
         )
     out.print(
-        "\nScores come from the embedded heuristic, which needs no model; they are not DEITA scores.\n"
+        "\nScores come from the embedded `distilled` scorers; they are not DEITA scores.\n"
         "[bold]Look further[/bold]"
     )
     home = "" if session.home.root.name == "deita_home" else f"--home {_shown(session)} "

@@ -19,17 +19,12 @@ from deita_assets.settings import ALL
 @click.argument("scope", required=False, default=ALL)
 @with_session
 def command(session: Session, scope: str) -> None:
-    """Turns and tokens left of SCOPE (a source or mixture), and time and disk from a trial of 20 rows."""
-    from deita_assets.engines.child import build_step
-    from deita_assets.engines.estimate import estimate_step
-    from deita_assets.stores.warehouse import Warehouse
+    """Turns and tokens left of SCOPE (a source or mixture), and time and disk from a trial of 20 rows or more."""
+    from deita_assets.engines.estimate import estimate_in_child
+    from deita_assets.stores.scored import STEPS
 
     sources = _sources(session, scope)
-    warehouse = Warehouse(session.home)
-    names = ("complexity", "quality", "embedding")
-    found = [
-        estimate_step(warehouse, build_step(session.home, session.settings, name), sources) for name in names
-    ]
+    found = [estimate_in_child(session.home, name, sources) for name in STEPS]
     session.table(
         f"{scope}: {len(sources)} sources", ["step", "wanted", "left", "tokens left", "over window", "time", "disk"],
         [
@@ -41,6 +36,10 @@ def command(session: Session, scope: str) -> None:
             for e in found
         ],
     )  # fmt: skip
+    if given := sum(e.n_given for e in found):
+        session.out.print(
+            f"{given:,} of the embeddings come with the quality scores, at no time of their own"
+        )
     session.out.print(f"in all about {duration(sum(e.seconds for e in found))} on this machine")
     session.emit({"scope": scope, "sources": sources, "steps": [asdict(e) for e in found]})
 

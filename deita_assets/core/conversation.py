@@ -6,7 +6,9 @@ What belongs here: what a conversation is and how it gets its identity. What doe
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Literal, TypeAlias
 
 from deita_assets.core.fingerprint import canonical_json, sha256_hex
@@ -114,6 +116,17 @@ class Conversation:
         if asked:
             turns.append(Turn(len(turns), "\n\n".join(asked), response))
         return tuple(turns)
+
+
+def official_turns(messages: Sequence[Message]) -> tuple[Turn, ...]:
+    """The pairs that the published code of DEITA makes; only for comparison with its scores.
+
+    Places decide and roles are ignored: messages 0 and 1 are a pair, 2 and 3 the next. A last message without a
+    partner is an instruction with the response "", and a leading system message shifts every pair.
+    """
+    texts = [message.content or "" for message in messages]
+    pairs = zip_longest(texts[0::2], texts[1::2], fillvalue="")
+    return tuple(Turn(index, instruction, response) for index, (instruction, response) in enumerate(pairs))
 
 
 def sample_id(source: str, content_sha256: str) -> str:

@@ -17,6 +17,7 @@ import dagster as dg
 
 from deita_assets.defs.automation.staleness import INPUTS, Staleness
 from deita_assets.defs.instance import sign_run
+from deita_assets.defs.interrupts import is_interrupt, let_interrupts_through, stop_run
 from deita_assets.defs.platform import Platform
 from deita_assets.errors import DeitaError
 from deita_assets.stores import pool
@@ -28,22 +29,36 @@ MODEL_RETRY = dg.RetryPolicy(
 )
 
 
+#: Where a run holds scores and embeddings, scores go first: the default quality scorer embeds what it reads, and
+#: `embeddings` then has less to do. No edge says so, because neither needs the other.
+BEFORE_EMBEDDINGS = {"dagster/priority": "1"}
+
+
 @contextmanager
 def asset_step(context: dg.AssetExecutionContext, platform: Platform, asset: str) -> Iterator[dict[str, Any]]:
     """Frame of every asset: signs the run, records its inputs before reading, and turns errors into failures.
 
     Yields:
         Metadata to start from, with the digest of the inputs.
+
+    Raises:
+        dg.Failure: what stopped the asset, in words.
+        StoppedByHandError: Ctrl-C or a termination; the run becomes a cancelled one.
     """
-    sign_run(context)
     metadata: dict[str, Any] = {}
     try:
+        let_interrupts_through()
+        sign_run(context)
         now = staleness(context.instance, platform)
         if context.has_partition_key:
             metadata[INPUTS] = now.inputs(asset, str(context.partition_key))
         yield metadata
     except DeitaError as error:
         raise as_failure(error) from error
+    except BaseException as error:
+        if is_interrupt(error):
+            raise stop_run(context) from None
+        raise
 
 
 def staleness(instance: dg.DagsterInstance, platform: Platform) -> Staleness:

@@ -1,120 +1,43 @@
 """A sentence encoder: token windows in, the sum of their token states out.
 
-What belongs here: which folders are sentence encoders that this package can run, loading one, the forward
-pass. What does not: conversations, pooling over windows, fingerprints.
+What belongs here: loading an encoder, the forward pass. What does not: what its folder says (`encoder_folder`),
+conversations, pooling over windows, fingerprints.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_assets.core.model_folder import weight_files
 from deita_assets.core.token_batches import run_by_length
+from deita_assets.embedders.encoder_folder import Pooling
 from deita_assets.errors import EmbedderError
+from deita_assets.models.loading import import_libraries, load_model, load_tokenizer
 
 DTYPES = ("float32", "bfloat16")
-#: Read where the folder states no window of its own.
-_DEFAULT_WINDOW = 512
-#: What config.json calls the length of a token state, by architecture.
-_WIDTH_NAMES = ("hidden_size", "dim", "d_model")
-_AGAIN = "Download the model again; its files are incomplete or damaged."
-_KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize"})
-
-
-@dataclass(frozen=True)
-class EncoderSettings:
-    """What a folder says about itself.
-
-    Attributes:
-        window: most tokens the encoder reads at once, special tokens included.
-        dimension: length of a token state.
-        lower_case: whether texts are put in lower case before the tokenizer.
-    """
-
-    window: int
-    dimension: int
-    lower_case: bool
-
-
-def read_settings(folder: Path) -> EncoderSettings:
-    """Reads the settings of a sentence encoder's folder.
-
-    Raises:
-        EmbedderError: for a folder without config.json or safetensors weights, or one whose vectors are not
-            the mean over token states, because any other pooling would silently give other vectors.
-    """
-    if not (folder / "config.json").is_file():
-        raise EmbedderError(
-            f"{folder}: no config.json found, expected a transformers model.", cure="Name the model's folder."
-        )
-    try:
-        weights = weight_files(folder)
-    except (FileNotFoundError, ValueError) as error:
-        raise EmbedderError(f"{error}.", cure=_AGAIN) from error
-    if not weights:
-        raise EmbedderError(
-            f"{folder}: no safetensors weights found.",
-            cure="Save the model again with `save_pretrained(folder)`; pickled weights are not loaded.",
-        )
-    _check_modules(folder)
-    config, sentence = _read_json(folder / "config.json"), _read_json(folder / "sentence_bert_config.json")
-    limit = config.get("max_position_embeddings", _DEFAULT_WINDOW)
-    window = sentence.get("max_seq_length") or min(limit, _DEFAULT_WINDOW)
-    width = next((config[name] for name in _WIDTH_NAMES if isinstance(config.get(name), int)), None)
-    if width is None:
-        raise EmbedderError(
-            f"{folder / 'config.json'}: none of {', '.join(_WIDTH_NAMES)} found, expected the length of a vector.",
-            cure="Name the folder of an encoder, such as all-MiniLM-L6-v2.",
-        )
-    return EncoderSettings(window, width, bool(sentence.get("do_lower_case", False)))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EmbedderError(f"{path}: no JSON ({error}).", cure=_AGAIN) from error
-    return value if isinstance(value, dict) else {"modules": value}
-
-
-def _check_modules(folder: Path) -> None:
-    for module in _read_json(folder / "modules.json").get("modules", []):
-        kind = str(module.get("type", "")).rsplit(".", 1)[-1]
-        if kind not in _KNOWN_MODULES:
-            raise EmbedderError(
-                f"{folder / 'modules.json'}: found the module {module.get('type')!r}, expected only "
-                f"{', '.join(sorted(_KNOWN_MODULES))}.",
-                cure="Choose a sentence encoder without extra layers, such as all-MiniLM-L6-v2.",
-            )
-        if kind == "Pooling":
-            _check_pooling(folder / str(module.get("path", "")) / "config.json")
-
-
-def _check_pooling(path: Path) -> None:
-    config = _read_json(path)
-    modes = [name for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
-    mode = config.get("pooling_mode") or (modes[0] if len(modes) == 1 else modes)
-    if mode not in ("mean", "pooling_mode_mean_tokens", ["mean"]):
-        raise EmbedderError(
-            f"{path}: found the pooling {mode!r}, expected the mean over tokens.",
-            cure="Choose a sentence encoder with mean pooling, such as all-MiniLM-L6-v2.",
-        )
+#: A WordPiece vocabulary begins with special tokens and characters; its words follow, the common ones first.
+_FIRST_WORD, _COMMON_WORDS, _LEAST_WEIGHT = 1_996, 1_000, 0.02
 
 
 class Encoder:
     """Tokenizer and encoder of one folder."""
 
-    def __init__(self, folder: Path, *, dimension: int, device: str, dtype: str, workers: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        dimension: int,
+        device: str,
+        dtype: str,
+        workers: int = 1,
+        pooling: Pooling = "mean",
+        backend: str = "torch",
+    ) -> None:
         """Loads both from local files.
 
         With several workers each runs whole batches on one core, and torch is held to one thread in this whole
@@ -124,15 +47,36 @@ class Encoder:
         Raises:
             EmbedderError: when a library is missing or the folder cannot be loaded.
         """
-        torch, transformers = _import_libraries()
-        self._torch, self._device, self._dimension = torch, device, dimension
+        torch, _ = import_libraries("the sentence embedder", error=EmbedderError)
+        self._torch, self._device, self._dimension, self._pooling = torch, device, dimension, pooling
         self._out_of_memory: tuple[type[BaseException], ...] = (torch.OutOfMemoryError,)
-        self._tokenizer, model = _load(transformers, folder, getattr(torch, dtype))
-        self._model = model.eval().to(device)
+        self._tokenizer = load_tokenizer(folder, error=EmbedderError)
+        self._model = load_model(
+            folder,
+            "AutoModel",
+            name="a sentence encoder",
+            device=device,
+            dtype="float32" if backend == "openvino" else dtype,
+            error=EmbedderError,
+            # A pooler reads the first token only and is not used here, so many encoders are saved without one.
+            unused="pooler.",
+        )
         self._workers = workers
         if workers > 1:
             torch.set_num_threads(1)
         self._head, self._tail = self._frame()
+        self._words: NDArray[np.float32] | None = None
+        if backend == "openvino":
+            self._compile(dtype)
+
+    def _compile(self, dtype: str) -> None:
+        """Puts a compiled model in place of the torch one, once it gave the same vectors."""
+        from deita_assets.embedders.openvino_encoder import PROBES, OpenVinoEncoder, check_vectors
+
+        windows = [ids[: 256 - self.frame_tokens] for ids in self.encode(PROBES)]
+        wanted = self.state_sums(windows, batch_tokens=2_048, tightness=0.0)
+        self._model = OpenVinoEncoder(self._model, dtype=dtype, workers=self._workers)
+        check_vectors(self.state_sums(windows, batch_tokens=2_048, tightness=0.0), wanted, dtype)
 
     @property
     def frame_tokens(self) -> int:
@@ -152,19 +96,120 @@ class Encoder:
         )
         return [list(ids) for ids in encoded["input_ids"]]
 
+    def encode_with_starts(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """Token ids of each text as `encode` gives them, and the character at which each token starts."""
+        if not texts:
+            return []
+        encoded = self._tokenizer(
+            list(texts),
+            add_special_tokens=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            return_offsets_mapping=True,
+            verbose=False,
+        )
+        starts = [[int(start) for start, _ in offsets] for offsets in encoded["offset_mapping"]]
+        return list(zip((list(ids) for ids in encoded["input_ids"]), starts, strict=True))
+
+    def word_vectors(self, ids: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Centred unit input embeddings of tokens, float32 (len(ids), d), and their weights; see `SentenceEmbedder`."""
+        if self._words is None:
+            table = self._model.get_input_embeddings().weight.detach().float().cpu().numpy()
+            table = table - table.mean(axis=0)
+            self._words = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-9)
+        rarity = (np.asarray(ids, np.float32) - _FIRST_WORD) / _COMMON_WORDS
+        weights: NDArray[np.float32] = np.clip(rarity, _LEAST_WEIGHT, 1.0).astype(np.float32)
+        return self._words[np.asarray(ids, np.intp)], weights
+
     def state_sums(
         self, windows: Sequence[Sequence[int]], *, batch_tokens: int, tightness: float
     ) -> NDArray[np.float32]:
-        """Sum of the last hidden states over all tokens of each framed window, float32 (len(windows), d)."""
+        """Sum of the last hidden states over all tokens of each framed window, float32 (len(windows), d).
+
+        Under `cls` and `last` pooling every token counts as the first or the last one does.
+        """
         framed = [[*self._head, *window, *self._tail] for window in windows]
         sums = np.empty((len(framed), self._dimension), dtype=np.float32)
 
         def compute(batch: list[int]) -> None:
-            sums[batch] = self._forward([framed[row] for row in batch])
+            with self._torch.inference_mode():
+                sums[batch] = self._pool([framed[row] for row in batch]).cpu().numpy()
+
+        self._run_all([len(row) for row in framed], compute, batch_tokens, tightness)
+        return sums
+
+    def segment_sums(
+        self,
+        windows: Sequence[Sequence[int]],
+        segments: Sequence[Sequence[int]],
+        *,
+        batch_tokens: int,
+        tightness: float,
+    ) -> list[NDArray[np.float32]]:
+        """Sums of the last hidden states by segment, so that one forward pass serves several readers.
+
+        Args:
+            windows: token ids without special tokens.
+            segments: for every token of each window the number of its segment, from 0.
+            batch_tokens: most padded tokens in one batch.
+            tightness: see `run_by_length`.
+
+        Returns:
+            For each window float32 (1 + number of segments, d): row 0 the special tokens, row 1 + s segment s.
+        """
+        framed = [[*self._head, *window, *self._tail] for window in windows]
+        places = [[0] * len(self._head) + [1 + s for s in row] + [0] * len(self._tail) for row in segments]
+        counts = [1 + max(row, default=0) for row in places]
+        sums: list[NDArray[np.float32]] = [np.empty((0, self._dimension), np.float32)] * len(framed)
+
+        def compute(batch: list[int]) -> None:
+            firsts = np.cumsum([0, *(counts[row] for row in batch)])
+            summed = self._sum_segments(
+                [framed[row] for row in batch], [places[row] for row in batch], firsts.tolist()
+            )
+            for at, row in enumerate(batch):
+                sums[row] = summed[firsts[at] : firsts[at + 1]]
+
+        self._run_all([len(row) for row in framed], compute, batch_tokens, tightness)
+        return sums
+
+    def _sum_segments(
+        self, rows: list[list[int]], places: list[list[int]], firsts: list[int]
+    ) -> NDArray[np.float32]:
+        """Row `firsts[i] + places[i][j]` of the result is summed from token j of row i; padding goes to the last."""
+        torch, width, spare = self._torch, len(rows[0]), firsts[-1]
+        target = torch.tensor(
+            [
+                [first + place for place in row] + [spare] * (width - len(row))
+                for first, row in zip(firsts, places, strict=False)
+            ],
+            device=self._device,
+        )
+        with torch.inference_mode():
+            states, _ = self._states(rows)
+            summed = torch.zeros((spare + 1, self._dimension), device=self._device)
+            summed.index_add_(0, target.flatten(), states.reshape(-1, self._dimension))
+            result: NDArray[np.float32] = summed[:spare].cpu().numpy()
+        return result
+
+    def _pool(self, rows: list[list[int]]) -> Any:
+        """One vector per row, scaled by its number of tokens; float32 (len(rows), d)."""
+        states, mask = self._states(rows)
+        if self._pooling == "mean":
+            return (states if mask is None else states * mask.unsqueeze(-1)).sum(dim=1)
+        counts = self._torch.tensor([len(row) for row in rows], device=self._device)
+        places = counts - 1 if self._pooling == "last" else counts * 0
+        picked = states[self._torch.arange(len(rows), device=self._device), places]
+        return picked * counts.unsqueeze(-1)
+
+    def _run_all(
+        self, lengths: list[int], compute: Callable[[list[int]], None], batch_tokens: int, tightness: float
+    ) -> None:
+        """Hands every row to `compute` once, in batches by length, on all workers."""
 
         def run(rows: list[int]) -> None:
             run_by_length(
-                [len(framed[row]) for row in rows],
+                [lengths[row] for row in rows],
                 lambda batch: compute([rows[place] for place in batch]),
                 budget=batch_tokens,
                 tightness=tightness,
@@ -172,17 +217,19 @@ class Encoder:
             )
 
         # Dealt out in order of length, every worker gets the same mix.
-        order = sorted(range(len(framed)), key=lambda row: (-len(framed[row]), row))
+        order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
         shares = [share for first in range(self._workers) if (share := order[first :: self._workers])]
         if len(shares) == 1:
             run(shares[0])
         elif shares:
             with ThreadPoolExecutor(len(shares)) as pool:
                 list(pool.map(run, shares))
-        return sums
 
-    def _forward(self, rows: list[list[int]]) -> NDArray[np.float32]:
-        """Rows come longest first; equal lengths need no mask, and attention is faster without one."""
+    def _states(self, rows: list[list[int]]) -> tuple[Any, Any]:
+        """Last hidden states float32 (len(rows), longest, d) and the mask; None where no row is padded.
+
+        Rows come longest first; equal lengths need no mask, and attention is faster without one.
+        """
         torch, width = self._torch, len(rows[0])
         mask = None
         if len(rows[-1]) < width:
@@ -190,12 +237,7 @@ class Encoder:
                 [[1] * len(row) + [0] * (width - len(row)) for row in rows], device=self._device
             )
         ids = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=self._device)
-        with torch.inference_mode():
-            states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-            if mask is not None:
-                states = states * mask.unsqueeze(-1)
-            summed: NDArray[np.float32] = states.sum(dim=1).cpu().numpy()
-        return summed
+        return self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float(), mask
 
     def _frame(self) -> tuple[list[int], list[int]]:
         """Special tokens that the tokenizer puts before and after a text."""
@@ -209,46 +251,3 @@ class Encoder:
             f"{body}, expected those tokens between special ones.",
             cure="Choose a sentence encoder with a plain tokenizer, such as all-MiniLM-L6-v2.",
         )
-
-
-def _import_libraries() -> tuple[Any, Any]:
-    try:
-        import torch
-        import transformers
-    except ImportError as error:
-        raise EmbedderError(
-            f"the sentence embedder needs torch and transformers: {error}.",
-            cure="Install them with `pip install torch transformers`.",
-        ) from error
-    return torch, transformers
-
-
-def _load(transformers: Any, folder: Path, dtype: Any) -> tuple[Any, Any]:
-    options = {"trust_remote_code": False, "local_files_only": True}
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            str(folder), split_special_tokens=True, **options
-        )
-        model, report = transformers.AutoModel.from_pretrained(
-            str(folder),
-            dtype=dtype,
-            use_safetensors=True,
-            attn_implementation="sdpa",
-            output_loading_info=True,
-            **options,
-        )
-    except MemoryError:
-        raise
-    except Exception as error:  # each file format raises its own type, some of them plain Exception
-        raise EmbedderError(
-            f"{folder}: the model cannot be loaded as a sentence encoder ({error}).",
-            cure="Check its files; architectures that need code from the model's folder are not run.",
-        ) from error
-    # A pooler reads the first token only and is not used here, so many encoders are saved without one.
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
-    if missing:
-        raise EmbedderError(
-            f"{folder}: the weights lack {missing[:5]}, which would be filled at random.",
-            cure="Save the whole encoder again with `save_pretrained(folder)`.",
-        )
-    return tokenizer, model

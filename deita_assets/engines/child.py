@@ -22,8 +22,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":
+    # Ctrl-C: the kernel ends this process, whatever it is in the middle of. Results are committed whole, so nothing
+    # is lost; Python would wait for its modules to load, for a batch, and for worker threads (a minute was seen).
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from deita_assets.embedders import load_embedder
+from deita_assets.embedders.base import Embedder
 from deita_assets.engines.cover import EmbedStep, ScoreStep, Step, cover_source
+from deita_assets.engines.joint import distilled_step
 from deita_assets.engines.progress import LOG_EVERY_S, Progress, terminal_bar
 from deita_assets.errors import DeitaError, LockTimeoutError
 from deita_assets.scorers import load_scorer
@@ -34,9 +41,6 @@ from deita_assets.stores.warehouse import Warehouse
 
 #: Exit code for errors that another attempt would meet again (a missing model, a wrong setting).
 PERMANENT = 3
-#: Exit code after Ctrl-C, which reaches the whole process group.
-INTERRUPTED = 130
-INTERRUPTED_CURE = "Run the same command again: it resumes."
 _BAR_EVERY_S = 0.5
 
 
@@ -50,9 +54,6 @@ def main(arguments: list[str] | None = None) -> int:
             home = Home.at(options.home)
             step = build_step(home, load_settings(home), options.step)
             covered = cover_source(Warehouse(home), step, options.source, show=show, every_s=every_s)
-    except KeyboardInterrupt:
-        _write(report, {"error": "Interrupted", "message": "stopped by hand.", "cure": INTERRUPTED_CURE})
-        return INTERRUPTED
     except LockTimeoutError as error:
         sys.stderr.write(f"{error}\n")
         return 1  # the next attempt may find the lock free
@@ -73,12 +74,24 @@ def build_step(home: Home, settings: DeitaSettings, name: str) -> Step:
     """
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read when transformers is first imported
     if name == "embedding":
-        chosen = settings.embedder
-        options: dict[str, Any] = {"device": chosen.device, "workers": _cores()}
-        if chosen.name == "sentence":
-            options["model_path"] = chosen.model
-        return EmbedStep(home, load_embedder(chosen.name, **options))
-    return ScoreStep(home, _scorer(settings, "complexity" if name == "complexity" else "quality"))
+        return EmbedStep(home, _embedder(settings))
+    measure: Measure = "complexity" if name == "complexity" else "quality"
+    if settings.scorer.name == "distilled":
+        # Only the packaged embedder can be the scorer's own encoder; others may be costly to look at.
+        embedded_as = _embedder(settings).fingerprint if settings.embedder.name == "minilm" else None
+        return distilled_step(
+            home, settings.scorer, measure, workers=_cores(), embedder_fingerprint=embedded_as
+        )
+    return ScoreStep(home, _scorer(settings, measure))
+
+
+def _embedder(settings: DeitaSettings) -> Embedder:
+    chosen = settings.embedder
+    # What the embedder does not know is refused, so nothing that was set is passed over.
+    options: dict[str, Any] = chosen.model_dump(exclude={"name"}, exclude_defaults=True)
+    if chosen.name != "causal_lm":
+        options["workers"] = _cores()
+    return load_embedder(chosen.name, **options)
 
 
 def _cores() -> int:
@@ -91,9 +104,12 @@ def _scorer(settings: DeitaSettings, measure: Measure) -> Scorer:
     chosen = settings.scorer
     if chosen.name == "heuristic":
         return load_scorer("heuristic", measure)
-    model = chosen.complexity_model if measure == "complexity" else chosen.quality_model
-    options = chosen.model_dump(include={"revision", "device", "dtype", "max_length", "truncation"})
-    return load_scorer("deita", measure, model=model, **options)
+    model, revision = {
+        "complexity": (chosen.complexity_model, chosen.complexity_revision),
+        "quality": (chosen.quality_model, chosen.quality_revision),
+    }[measure]
+    options = chosen.model_dump(include={"device", "dtype", "max_length", "truncation"})
+    return load_scorer("deita", measure, model=model, revision=revision or chosen.revision, **options)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -114,10 +130,10 @@ def _channel(step: str, source: str) -> Iterator[tuple[Callable[[Progress], None
         def show(progress: Progress) -> None:
             if bar:
                 bar(progress)
-            if time.monotonic() - last[0] >= LOG_EVERY_S:
+            if time.monotonic() - last[0] >= LOG_EVERY_S or progress.ended:
                 last[0] = time.monotonic()
                 log(f"{source} {step}: {progress.line()}")
-                if not bar:
+                if not bar and progress.seconds >= LOG_EVERY_S:
                     sys.stderr.write(f"  {source} {step}: {progress.line()}\n")
 
         yield show, _BAR_EVERY_S if bar else LOG_EVERY_S

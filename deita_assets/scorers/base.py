@@ -16,9 +16,10 @@ from deita_assets.core.fingerprint import Fingerprint
 Measure: TypeAlias = Literal["complexity", "quality"]
 MEASURES: tuple[Measure, ...] = ("complexity", "quality")
 
-Status: TypeAlias = Literal["ok", "truncated", "too_long", "empty_response", "non_finite"]
+Status: TypeAlias = Literal["ok", "truncated", "fallback", "too_long", "empty_response", "non_finite"]
 #: Statuses that carry a score. The others are results too (the same fingerprint would give them again), with NaN.
-SCORED: frozenset[str] = frozenset({"ok", "truncated"})
+#: `fallback` is the 3.0 of the official code, given by scorers that imitate it (`compat="official"`) and no other.
+SCORED: frozenset[str] = frozenset({"ok", "truncated", "fallback"})
 
 TurnText: TypeAlias = tuple[str, str]
 """(instruction, response) of one turn; the response is "" where no assistant text follows."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +20,20 @@ from deita_assets.core.fingerprint import Fingerprint
 from deita_assets.core.model_folder import file_sha256, tokenizer_sha256, weights_sha256
 from deita_assets.core.token_batches import run_by_length
 from deita_assets.errors import ScorerError, UsageError
+from deita_assets.models.source import find_model, model_window
 from deita_assets.scorers.base import MEASURES, Measure, Status, TurnText
-from deita_assets.scorers.causal_lm import DTYPES, DigitModel
+from deita_assets.scorers.causal_lm import DTYPES, DigitModel, load_digit_model
 from deita_assets.scorers.deita_prompt import build_prompt, template_sha256
-from deita_assets.scorers.model_source import find_model, model_window
 from deita_assets.scorers.truncation import TRUNCATIONS, Truncation, kept_positions
 
 #: The scorers of the paper (LLaMA-1 13B, six evolution levels), by measure.
 PRESETS: Mapping[Measure, str] = MappingProxyType(
     {"complexity": "hkust-nlp/deita-complexity-scorer", "quality": "hkust-nlp/deita-quality-scorer"}
 )
+Compat: TypeAlias = Literal["official"]
+"""`official`: as the published code of DEITA scores, for comparison with scores that it made."""
+#: What the published code writes where it finds no six numbers.
+FALLBACK_SCORE = 3.0
 #: Raise it whenever the same folder and options would give other scores.
 ALGORITHM_VERSION = 1
 #: Padded tokens in one batch on an accelerator. On a CPU a single prompt of 250 tokens already fills the
@@ -36,6 +41,11 @@ ALGORITHM_VERSION = 1
 #: hold one row.
 ACCELERATOR_BATCH_TOKENS = 16_384
 CPU_BATCH_TOKENS = 1
+#: Tokens that the published scorers were trained on, and the policy for longer prompts.
+MAX_LENGTH = 2048
+TRUNCATION: Truncation = "middle"
+#: Stands for no window at all.
+NO_WINDOW = 2**31
 #: Row-text tokens that must fit beside the template, else a score would say nothing about the row.
 _MIN_CONTENT_TOKENS = 16
 
@@ -47,10 +57,17 @@ class DeitaScorer:
     expectation over the digits, from one plain forward pass. The model is loaded at the first turn; the
     fingerprint needs the files only.
 
+    With `compat="official"` it treats turns as the published code does, under a fingerprint of its own: special
+    tokens written in a text are parsed, nothing is cut whatever its length, a blank response is scored, and where
+    the six logits give no number the score is 3.0 with the status `fallback`. How a conversation becomes turns is
+    decided before: `official.score_official` pairs them in the published way.
+
     Attributes:
         measure: `complexity` or `quality`.
+        compat: `official` or None.
         fingerprint: model, weights, tokenizer, prompt, dtype, truncation and window of these scores.
-        window: most tokens of a prompt: `max_length`, or the model's own limit where that is smaller.
+        window: most tokens of a prompt: `max_length`, or the model's own limit where that is smaller; 2**31
+            with `compat="official"`.
     """
 
     def __init__(
@@ -61,9 +78,10 @@ class DeitaScorer:
         revision: str | None = None,
         device: str = "cpu",
         dtype: str = "float32",
-        max_length: int = 2048,
-        truncation: Truncation = "middle",
+        max_length: int = MAX_LENGTH,
+        truncation: Truncation = TRUNCATION,
         batch_tokens: int | None = None,
+        compat: Compat | None = None,
     ) -> None:
         """Finds the model's files; a hub id is downloaded, or taken from the local cache when offline.
 
@@ -71,23 +89,26 @@ class DeitaScorer:
             model: folder with config.json, safetensors weights and tokenizer, or a hub id.
             kind: which prompt the model was trained on.
             revision: commit, tag or branch of a hub id.
-            device: torch device, such as `cpu`, `cuda` or `cuda:1`.
+            device: torch device, such as `cpu`, `cuda`, `cuda:1` or `mps`; checked when the model is loaded.
             dtype: `float32`, `bfloat16` or `float16`; other dtypes are other scores (bfloat16 moves them by
-                about 5e-3), and float16 is four times slower than float32 on a CPU.
+                about 1e-2), and float16 is four times slower than float32 on a CPU.
             max_length: most tokens of a prompt.
             truncation: `middle` keeps head and tail of a text that is too long, `none` gives it no score.
             batch_tokens: padded tokens in one batch; by default one row on a CPU and 16,384 tokens elsewhere.
+            compat: `official` to score as the published code does; `max_length` and `truncation` do not apply.
 
         Raises:
             UsageError: for an impossible option.
             ScorerError: when the folder or the hub has no usable model.
         """
-        _check_options(kind, dtype, truncation, max_length, batch_tokens)
+        _check_options(kind, dtype, truncation, max_length, batch_tokens, compat)
         self.measure: Measure = kind
-        self._source = find_model(model, revision)
-        self.window = min(max_length, model_window(self._source.folder))
+        self.compat = compat
+        self._source = find_model(model, revision, error=ScorerError)
+        own_limit = model_window(self._source.folder, error=ScorerError)
+        self.window = NO_WINDOW if compat else min(max_length, own_limit)
         self._device, self._dtype, self._truncation = device, dtype, truncation
-        default = CPU_BATCH_TOKENS if device == "cpu" else ACCELERATOR_BATCH_TOKENS
+        default = CPU_BATCH_TOKENS if device.startswith("cpu") else ACCELERATOR_BATCH_TOKENS
         self._batch_tokens = default if batch_tokens is None else batch_tokens
         self._loaded: DigitModel | None = None
         self.fingerprint = self._identify()
@@ -96,11 +117,17 @@ class DeitaScorer:
         """The model, loaded at the first call; call it early to meet a broken model early.
 
         Raises:
-            ScorerError: when the model or its tokenizer cannot be used.
+            ScorerError: when the model, its tokenizer or the device cannot be used.
         """
         if self._loaded is None:
             prompt = build_prompt(self.measure, "", "").text
-            model = DigitModel(self._source.folder, prompt=prompt, device=self._device, dtype=self._dtype)
+            model = load_digit_model(
+                self._source.folder,
+                prompt=prompt,
+                device=self._device,
+                dtype=self._dtype,
+                special_tokens=self.compat is not None,
+            )
             needed = len(model.encode([prompt])[0]) + _MIN_CONTENT_TOKENS
             if needed > self.window:
                 raise ScorerError(
@@ -111,7 +138,7 @@ class DeitaScorer:
         return self._loaded
 
     def score_turns(self, turns: Sequence[TurnText]) -> tuple[NDArray[np.float64], list[Status]]:
-        """Scores in [1, 6], shape (len(turns),), NaN exactly where the status is not `ok` or `truncated`.
+        """Scores in [1, 6], shape (len(turns),), NaN exactly where the status is not in `base.SCORED`.
 
         Raises:
             ScorerError: when the model cannot be loaded.
@@ -119,9 +146,8 @@ class DeitaScorer:
         """
         scores = np.full(len(turns), np.nan, dtype=np.float64)
         statuses: list[Status] = ["empty_response"] * len(turns)
-        wanted = [
-            i for i, (_, response) in enumerate(turns) if self.measure == "complexity" or response.strip()
-        ]
+        reads_blank = self.measure == "complexity" or self.compat is not None
+        wanted = [i for i, (_, response) in enumerate(turns) if reads_blank or response.strip()]
         if not wanted:
             return scores, statuses
         token_rows: dict[int, list[int]] = {}
@@ -130,9 +156,12 @@ class DeitaScorer:
             if status != "too_long":
                 token_rows[i] = ids
         for i, score in self._run(token_rows).items():
-            scores[i] = score
-            if not np.isfinite(score):
-                scores[i], statuses[i] = np.nan, "non_finite"
+            if np.isfinite(score):
+                scores[i] = score
+            elif self.compat:
+                scores[i], statuses[i] = FALLBACK_SCORE, "fallback"
+            else:
+                statuses[i] = "non_finite"
         return scores, statuses
 
     def count_tokens(self, turns: Sequence[TurnText]) -> list[int]:
@@ -160,7 +189,12 @@ class DeitaScorer:
         scores: dict[int, float] = {}
 
         def compute(batch: list[int]) -> None:
-            values = expected_score(model.digit_logits([rows[place] for place in batch]))
+            try:
+                values = expected_score(model.digit_logits([rows[place] for place in batch]))
+            except model.out_of_memory:
+                # Kept for later calls: each would fail again first, and turns come in many calls.
+                self._batch_tokens = max(1, len(batch) * len(rows[batch[0]]) // 2)
+                raise
             scores.update((numbers[place], float(value)) for place, value in zip(batch, values, strict=True))
 
         lengths = [len(row) for row in rows]
@@ -169,7 +203,7 @@ class DeitaScorer:
 
     def _identify(self) -> Fingerprint:
         folder = self._source.folder
-        spec = {
+        spec: dict[str, Any] = {
             "algorithm": ALGORITHM_VERSION,
             "config_sha256": file_sha256(folder / "config.json"),
             "dtype": self._dtype,
@@ -182,18 +216,34 @@ class DeitaScorer:
             "truncation": self._truncation,
             "weights_sha256": weights_sha256(folder),
         }
+        if self.compat:
+            spec |= {"compat": self.compat, "max_length": None, "truncation": None}
         return Fingerprint("scorer", "deita", spec)
 
 
-def _check_options(kind: str, dtype: str, truncation: str, max_length: int, batch_tokens: int | None) -> None:
+def _check_options(
+    kind: str,
+    dtype: str,
+    truncation: str,
+    max_length: int,
+    batch_tokens: int | None,
+    compat: str | None,
+) -> None:
     for name, value, allowed in (
         ("kind", kind, MEASURES),
         ("dtype", dtype, DTYPES),
         ("truncation", truncation, TRUNCATIONS),
+        ("compat", compat, (None, "official")),
     ):
         if value not in allowed:
-            raise UsageError(f"{name}: found {value!r}, expected one of {', '.join(allowed)}.")
+            raise UsageError(f"{name}: found {value!r}, expected one of {', '.join(map(str, allowed))}.")
     if max_length < 1 or (batch_tokens is not None and batch_tokens < 1):
         raise UsageError(
             f"max_length={max_length}, batch_tokens={batch_tokens}: expected whole numbers of at least 1."
+        )
+    if compat and (max_length, truncation) != (MAX_LENGTH, TRUNCATION):
+        raise UsageError(
+            f"compat={compat!r} with max_length={max_length}, truncation={truncation!r}: the published code cuts "
+            "nothing.",
+            cure="Leave max_length and truncation out.",
         )

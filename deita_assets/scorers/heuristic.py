@@ -152,8 +152,14 @@ def complexity_latent(instruction: str, response: str = "") -> float:
 
 def quality_latent(instruction: str, response: str) -> float:
     """The latent quality x of a response to an instruction."""
-    weights, asked, answer = QUALITY_WEIGHTS, read_text(instruction), read_text(response)
-    marks = heuristic_text.count_structure(answer) + response.count("\n\n")
+    asked, answer = read_text(instruction), read_text(response)
+    return form_latent(asked, answer) + _topic_points(asked, answer)
+
+
+def form_latent(asked: Text, answer: Text) -> float:
+    """What `quality_latent` is without the instruction's topics: length, structure, richness, and the penalties."""
+    weights = QUALITY_WEIGHTS
+    marks = heuristic_text.count_structure(answer) + answer.raw.count("\n\n")
     long_words = heuristic_text.distinct_long_words(answer, int(weights["richness_letters"]))
     gain = (
         weights["base"]
@@ -161,7 +167,7 @@ def quality_latent(instruction: str, response: str) -> float:
         + weights["structure"] * _saturate(marks, weights["structure_scale"])
         + weights["richness"] * _saturate(long_words, weights["richness_scale"])
     )
-    return gain + _topic_points(asked, answer) - _penalties(asked, answer)
+    return gain - _penalties(asked, answer)
 
 
 def _topic_points(asked: Text, answer: Text) -> float:

@@ -61,6 +61,11 @@ class Home:
         return self.root / "lance"
 
     @property
+    def training(self) -> Path:
+        """Heads that were trained here, their features and evaluation."""
+        return self.root / "training"
+
+    @property
     def subsets(self) -> Path:
         """Immutable selected subsets."""
         return self.root / "subsets"

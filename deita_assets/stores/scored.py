@@ -49,6 +49,14 @@ def texts(
     return {str(key): (str(first), str(second)) for key, first, second in rows}
 
 
+def joint_contents(
+    con: duckdb.DuckDBPyConnection, source: str, keys: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """(quality prompt, content_sha256, canonical conversation) of conversations that are one question and answer."""
+    con.register("wanted_now", pa.table({"key": list(keys)}))
+    return con.execute(statement("scores/joint_contents"), {"source": source}).fetchall()
+
+
 def save_fingerprint(con: duckdb.DuckDBPyConnection, fingerprint: Fingerprint) -> None:
     """Record what a fingerprint stands for; once."""
     con.execute(

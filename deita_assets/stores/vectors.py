@@ -179,19 +179,20 @@ class EmbeddingTable:
             Reads the table once, batch by batch: only the wanted rows are held.
         """
         wanted = list(contents)
-        unique = pa.array(list(dict.fromkeys(wanted)), pa.string())
-        held = np.zeros((len(unique), self.dimension), np.float16)
-        found = np.zeros(len(unique), np.bool_)
+        # A dict, made once: pc.index_in would hash all wanted keys again for each batch, 21 s for 300,000 rows.
+        place = {content: at for at, content in enumerate(dict.fromkeys(wanted))}
+        held = np.zeros((len(place), self.dimension), np.float16)
+        found = np.zeros(len(place), np.bool_)
         for batch in self._table.search().select(["content_sha256", "vector"]).to_batches():
-            place = pc.index_in(batch["content_sha256"], value_set=unique)
-            hit = np.asarray(place.is_valid())
-            at = np.asarray(place.drop_null())
+            keys = batch["content_sha256"].to_pylist()
+            at = np.fromiter((place.get(key, -1) for key in keys), np.int64, len(keys))
+            hit = at >= 0
             vectors = batch["vector"].flatten().to_numpy(zero_copy_only=False).reshape(-1, self.dimension)
-            held[at] = vectors[hit]
-            found[at] = True
-        if len(unique) == len(wanted):
+            held[at[hit]] = vectors[hit]
+            found[at[hit]] = True
+        if len(place) == len(wanted):
             return held, found
-        back = np.asarray(pc.index_in(pa.array(wanted, pa.string()), value_set=unique))
+        back = [place[content] for content in wanted]
         return held[back], found[back]
 
 

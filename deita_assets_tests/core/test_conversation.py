@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deita_assets.core.conversation import Conversation, Message, Turn, sample_id
+from deita_assets.core.conversation import Conversation, Message, Turn, official_turns, sample_id
 
 CALL = [{"type": "function", "function": {"name": "f", "arguments": "{}"}}]
 
@@ -91,6 +91,45 @@ MESSAGES = st.one_of(
 def test_pairing_agrees_with_grouping(messages):
     conversation = chat(*messages)
     assert [(turn.instruction, turn.response) for turn in conversation.turns()] == groups_oracle(conversation)
+
+
+OFFICIAL_PAIRING = {
+    "one turn": ([("u", "q"), ("a", "r")], [("q", "r")]),
+    "an odd count leaves an instruction": ([("u", "q"), ("a", "r"), ("u", "p")], [("q", "r"), ("p", "")]),
+    "one message": ([("u", "q")], [("q", "")]),
+    "a system text shifts every pair": ([("s", "be"), ("u", "q"), ("a", "r")], [("be", "q"), ("r", "")]),
+    "an assistant first shifts too": ([("a", "hi"), ("u", "q"), ("a", "r")], [("hi", "q"), ("r", "")]),
+    "users do not join": ([("u", "q"), ("u", "p"), ("a", "r")], [("q", "p"), ("r", "")]),
+    "blank is text": ([("u", " "), ("a", "\n")], [(" ", "\n")]),
+    "calls without text are empty": (
+        [("u", "q"), ("c", None), ("t", "42"), ("a", "r")],
+        [("q", ""), ("42", "r")],
+    ),
+    "nothing": ([], []),
+}
+
+
+@pytest.mark.parametrize("name", OFFICIAL_PAIRING)
+def test_official_pairing(name):
+    messages, expected = OFFICIAL_PAIRING[name]
+    turns = official_turns(chat(*messages).messages)
+    assert [(turn.instruction, turn.response) for turn in turns] == expected
+    assert [turn.index for turn in turns] == list(range(len(expected)))
+
+
+@given(st.lists(st.tuples(st.sampled_from("suat"), TEXTS), max_size=9))
+@settings(deadline=None, max_examples=200)
+def test_official_pairing_reads_every_message_once_in_order_and_no_role(messages):
+    turns = official_turns(chat(*messages).messages)
+    texts = [text for _, text in messages]
+    read = [text for turn in turns for text in (turn.instruction, turn.response)]
+    assert read == texts + [""] * (len(texts) % 2)
+    assert turns == official_turns(chat(*[("u", text) for text in texts]).messages)
+
+
+def test_both_rules_agree_where_user_and_assistant_alternate():
+    conversation = chat(("u", "q"), ("a", "r"), ("u", "p"), ("a", "s"), ("u", "o"))
+    assert official_turns(conversation.messages) == conversation.turns()
 
 
 def test_canonical_bytes_of_a_plain_conversation():

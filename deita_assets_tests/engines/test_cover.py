@@ -5,6 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
+from deita_assets.core.fingerprint import Fingerprint
 from deita_assets.engines import cover as engine
 from deita_assets.engines.cover import EmbedStep, ScoreStep, cover_source
 from deita_assets.engines.ingest import SourceReading, ingest_source
@@ -211,20 +212,20 @@ class Lossy(FakeScorer):
 
 
 @pytest.mark.parametrize("how", ["short", "long", "column", "ok without score", "score without ok"])
-def test_a_scorer_that_breaks_its_contract_stores_nothing(study, how):
+def test_a_scorer_that_breaks_its_contract_stores_nothing(study, small_batches, how):
     study.ingest("s", chats(range(5)))
     with pytest.raises(ScorerError, match="complexity scorer gave"):
         study.score("s", Lossy(how))
     assert stored_scores(study, study.complexity) == {}
 
 
-def test_an_embedder_that_breaks_its_contract_stores_nothing(study):
+def test_an_embedder_that_breaks_its_contract_stores_nothing(study, small_batches):
     study.ingest("s", chats(range(5)))
     for wrong in (lambda vectors: vectors[1:], lambda vectors: vectors[:, :2], lambda vectors: vectors[0]):
         embedder = FakeEmbedder()
         real = embedder.embed
         embedder.embed = lambda conversations, real=real, wrong=wrong: wrong(real(conversations))
-        with pytest.raises(EmbedderError, match=r"for 5 conversations, expected \(5, 4\)"):
+        with pytest.raises(EmbedderError, match=r"for 4 conversations, expected \(4, 4\)"):
             study.embed("s", embedder)
     assert EmbeddingTable(study.home, embedder.fingerprint.digest).contents() == set()
 
@@ -242,10 +243,63 @@ def test_vectors_without_direction_are_counted_and_not_stored(study):
 def test_progress_counts_rows_and_characters(study, small_batches):
     study.ingest("s", chats(range(10)))
     shown = []
-    study.score("s", study.complexity, show=lambda now: shown.append((now.rows, now.weight)), every_s=0)
+    covered = study.score(
+        "s", study.complexity, show=lambda now: shown.append((now.rows, now.weight)), every_s=0
+    )
     total = sum(len(f"question {n}" + "!" * (n % 7)) for n in range(10))
     assert [rows for rows, _ in shown] == [4, 8, 10]
     assert shown[-1][1] == total
+    assert covered.n_tokens is None
+
+
+class CountingScorer(FakeScorer):
+    """One token a character of the instruction."""
+
+    window = 12
+
+    def __init__(self, **spec):
+        super().__init__("complexity")
+        self.fingerprint = Fingerprint("scorer", "counting", spec)
+
+    def count_tokens(self, turns):
+        return [len(instruction) for instruction, _ in turns]
+
+
+@pytest.mark.parametrize(
+    ("beyond_the_window", "read"),
+    [
+        ({}, sum), ({"window_policy": {"most": 1000}}, sum), ({"truncation": None}, sum),
+        ({"truncation": "middle"}, lambda lengths: sum(min(n, 12) for n in lengths)),
+        ({"window_policy": {"truncation": "right"}}, lambda lengths: sum(min(n, 12) for n in lengths)),
+        ({"window_policy": {"most": 2}}, lambda lengths: sum(min(n, 24) for n in lengths)),
+    ],
+)  # fmt: skip
+def test_the_last_numbers_are_those_of_the_whole_run(study, beyond_the_window, read):
+    """Without a line in between; what a model reads beyond its window, its fingerprint says."""
+    rows = [*chats(range(40)), chat("a long question " * 3, "yes")]
+    study.ingest("s", rows)
+    lengths = [len(row["messages"][0]["content"]) for row in rows]
+    scorer, shown = CountingScorer(**beyond_the_window), []
+    covered = study.score("s", scorer, show=shown.append)
+    (last,) = shown
+    assert (last.rows, last.total_rows, last.weight) == (41, 41, last.total_weight)
+    assert last.tokens == covered.n_tokens == read(lengths)
+    assert covered.seconds == last.seconds
+    assert study.score("s", scorer, show=shown.append).n_tokens is None
+    assert len(shown) == 1
+
+
+def test_tokens_of_conversations_are_counted_too(study):
+    study.ingest("s", chats(range(40)))
+    assert study.embed("s").n_tokens == sum(len(f"question {n}" + "!" * (n % 7)) for n in range(40))
+
+
+def test_the_longest_text_goes_alone_and_batches_grow_from_there(study, monkeypatch):
+    """On a CPU one prompt of a large model takes minutes, and what is not committed is lost in a kill."""
+    monkeypatch.setattr(engine, "monotonic", lambda: 0.0)
+    study.ingest("s", chats(range(40)))
+    study.score("s", study.complexity)
+    assert [len(call) for call in study.complexity.calls] == [1, 4, 16, 19]
 
 
 def test_batches_grow_towards_the_commit_time_and_shrink_again():

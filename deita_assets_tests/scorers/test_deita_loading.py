@@ -7,11 +7,12 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from deita_assets.errors import ScorerError, UsageError
 from deita_assets.scorers import deita_prompt
 from deita_assets.scorers.deita import DeitaScorer
-from deita_assets_tests.scorers.tiny_models import save_llama, save_tokenizer
+from deita_assets_tests.scorers.tiny_models import save_llama, save_model, save_tokenizer, small_config
 
 
 @pytest.fixture
@@ -98,6 +99,58 @@ def test_damaged_weights_are_a_scorer_error(copy):
     (copy / "model.safetensors").write_bytes(b"\xff" * size)
     with pytest.raises(ScorerError, match="cannot be loaded"):
         DeitaScorer(copy).load()
+
+
+def test_code_in_a_models_folder_is_not_run(copy, tmp_path):
+    (copy / "modeling_own.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w')\nfrom transformers import LlamaForCausalLM as OwnModel, "
+        "LlamaConfig as OwnConfig\n"
+    )
+    config = json.loads((copy / "config.json").read_text())
+    own = {"AutoConfig": "modeling_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnModel"}
+    (copy / "config.json").write_text(json.dumps({**config, "model_type": "own", "auto_map": own}))
+    with pytest.raises(ScorerError, match="cannot be loaded") as caught:
+        DeitaScorer(copy).load()
+    assert "code from the folder" in caught.value.cure
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_adapter_is_refused_because_its_base_would_come_from_elsewhere(copy):
+    (copy / "adapter_config.json").write_text('{"base_model_name_or_path": "/elsewhere"}')
+    with pytest.raises(ScorerError, match=r"adapter_config\.json") as caught:
+        DeitaScorer(copy)
+    assert "Merge" in caught.value.cure
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path):
+    folder = save_model(tmp_path, LlamaForCausalLM, small_config(LlamaConfig, vocab_size=40))
+    with pytest.raises(ScorerError, match="the model knows 40 tokens") as caught:
+        DeitaScorer(save_tokenizer(folder)).load()
+    assert "tokenizer" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("device", "told"),
+    [("cuda", "CUDA"), ("cuda:99", "cuda:99"), ("mps", "mps"), ("gpu", "gpu"), ("", "''"), ("meta", "meta")],
+)
+def test_a_device_that_is_not_there_is_named_with_those_that_are(llama, device, told):
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    if device == "mps" and torch.backends.mps.is_available():
+        pytest.skip("this machine has MPS")
+    scorer = DeitaScorer(llama, device=device)
+    with pytest.raises(ScorerError) as caught:
+        scorer.score_turns([("Why?", "")])
+    assert told in caught.value.message
+    assert f"device {device!r}" in caught.value.message
+    assert torch.__version__ in caught.value.message
+    assert "(cpu" in caught.value.cure
+
+
+def test_a_missing_device_is_met_before_the_weights_are_read(copy):
+    (copy / "model.safetensors").write_bytes(b"\xff" * 100)
+    with pytest.raises(ScorerError, match="device 'cuda:99'"):
+        DeitaScorer(copy, device="cuda:99").load()
 
 
 def test_weights_without_a_head_are_refused_instead_of_filled_at_random(copy):

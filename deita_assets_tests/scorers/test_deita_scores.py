@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +59,33 @@ def test_score_is_the_expectation_over_the_digits_that_generate_would_sample(lla
     assert scores == pytest.approx([reference(llama, measure, turn) for turn in TURNS], abs=1e-5)
     assert scores.dtype == np.float64
     assert np.ptp(scores) > 0.2, "the tiny model must tell the turns apart, else this test shows nothing"
+
+
+def test_sampling_in_the_models_generation_config_changes_nothing(llama, tmp_path):
+    """`generate` returns scores after its warpers: with these settings most of the six would be -inf there."""
+    expected, _ = DeitaScorer(llama).score_turns(TURNS)
+    model = transformers.AutoModelForCausalLM.from_pretrained(llama)
+    model.generation_config.update(do_sample=True, temperature=0.6, top_p=0.9, top_k=2)
+    model.save_pretrained(tmp_path)
+    assert (tmp_path / "generation_config.json").exists()
+    scores, statuses = DeitaScorer(save_tokenizer(tmp_path)).score_turns(TURNS)
+    assert statuses == ["ok"] * len(TURNS)
+    assert scores.tolist() == expected.tolist()
+
+
+def test_truncation_and_padding_that_a_tokenizer_file_asks_for_do_not_happen(llama, tmp_path):
+    folder = shutil.copytree(llama, tmp_path / "copy")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["truncation"] = {
+        "direction": "Right", "max_length": 30, "strategy": "LongestFirst", "stride": 0
+    }  # fmt: skip
+    tokenizer["padding"] = {
+        "strategy": {"Fixed": 600}, "direction": "Right", "pad_to_multiple_of": None,
+        "pad_id": 1, "pad_type_id": 0, "pad_token": "</s>",
+    }  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    scores, _ = DeitaScorer(folder).score_turns(TURNS)
+    assert scores.tolist() == DeitaScorer(llama).score_turns(TURNS)[0].tolist()
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 300, 1_000_000])

@@ -98,8 +98,24 @@ def save_llama_tokenizer(folder: Path) -> dict[str, int]:
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", *letters]
     merges = [("t", "h"), ("th", "e"), ("\u2581", "\u2581"), ("C", "o"), ("\u2581", "the"), ("#", "#")]
     pieces += [first + second for first, second in merges]
-    unknown = {"unk_token": "<unk>"}
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    _save_sentencepiece(folder, vocabulary, merges)
+    return vocabulary
+
+
+def save_vocabulary_of_32000(folder: Path, places: dict[str, int]) -> None:
+    """A tokenizer like `save_llama_tokenizer`, 32,000 tokens long, with some of them at given ids."""
+    letters = [chr(code) for code in range(33, 127) if chr(code) not in places]
+    firsts = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    free = iter(sorted(set(range(len(firsts), 32_000)) - set(places.values()), reverse=True))
+    vocabulary = {piece: number for number, piece in enumerate(firsts)} | places
+    vocabulary |= {letter: next(free) for letter in letters}
+    vocabulary |= {f"filler {number}": number for number in free}
+    _save_sentencepiece(folder, dict(sorted(vocabulary.items(), key=lambda entry: entry[1])), [])
+
+
+def _save_sentencepiece(folder: Path, vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> None:
+    unknown = {"unk_token": "<unk>"}
     tokenizer = Tokenizer(models.BPE(vocabulary, merges, byte_fallback=True, fuse_unk=True, **unknown))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
@@ -108,10 +124,9 @@ def save_llama_tokenizer(folder: Path) -> dict[str, int]:
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    tokenizer.add_special_tokens([AddedToken(text, normalized=False) for text in pieces[:3]])
+    tokenizer.add_special_tokens([AddedToken(text, normalized=False) for text in ("<unk>", "<s>", "</s>")])
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     named = {**NAMED_TOKENS, **unknown}
     settings = {"tokenizer_class": "LlamaTokenizer", "legacy": True, "model_max_length": 2048, **named}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    return vocabulary

@@ -18,6 +18,7 @@ from dagster import AssetKey, DagsterInstance
 
 from deita_assets.defs.automation.staleness import SOURCE_ASSETS, Staleness
 from deita_assets.defs.instance import process_tags
+from deita_assets.defs.interrupts import interruptible
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.steps import staleness
 from deita_assets.errors import DeitaError
@@ -130,14 +131,15 @@ class Curation:
         ops = {
             "ops": {asset: {"config": values} for asset, values in (config or {}).items() if asset in assets}
         }
-        result = self._job.execute_in_process(
-            instance=self._instance,
-            partition_key=partition,
-            asset_selection=[AssetKey(asset) for asset in assets],
-            run_config={**_QUIET, **ops},
-            tags={CURATE_ID: self.curate_id, **process_tags()},
-            raise_on_error=False,
-        )
+        with interruptible(self._instance, {CURATE_ID: self.curate_id}):
+            result = self._job.execute_in_process(
+                instance=self._instance,
+                partition_key=partition,
+                asset_selection=[AssetKey(asset) for asset in assets],
+                run_config={**_QUIET, **ops},
+                tags={CURATE_ID: self.curate_id, **process_tags()},
+                raise_on_error=False,
+            )
         if not result.success:
             raise _failure(result, assets, partition)
         self._on_run(Ran(str(partition or ""), tuple(assets), monotonic() - began))

@@ -39,6 +39,10 @@ CODE_VERSIONS = {
     "pooled_ledger": "1",
     "pooled_subset": "1",
     "serving_catalog": "1",
+    "graded_set": "1",
+    "graded_features": "1",
+    "distilled_scorer": "1",
+    "scorer_evaluation": "1",
 }
 
 #: Assets of one source in the order of a row's journey.
@@ -115,7 +119,7 @@ def _raw_pool(now: Staleness, source: str) -> list[Any]:
 
 def _scores(now: Staleness, source: str) -> list[Any]:
     chosen = now.settings.scorer
-    models = [_model_state(model) for model in (chosen.complexity_model, chosen.quality_model)]
+    models = [_model_state(model) for model in (chosen.complexity_model, chosen.quality_model, chosen.heads)]
     return [now.data_version("raw_pool", source), setting_values(chosen), models]
 
 
@@ -170,6 +174,19 @@ def _subset_of(ledger: str) -> Callable[[Staleness, str], list[Any]]:
     return inputs
 
 
+def _graded_set(now: Staleness, measure: str) -> list[Any]:
+    chosen = now.settings.training
+    named = chosen.complexity_set if measure == "complexity" else chosen.quality_set
+    state = (
+        [Path(named).stat().st_size, Path(named).stat().st_mtime_ns] if named and Path(named).exists() else []
+    )
+    return [measure, named, state or version("deita-assets")]
+
+
+def _versions_of(*upstream: str) -> Callable[[Staleness, str], list[Any]]:
+    return lambda now, partition: [now.data_version(asset, partition) for asset in upstream]
+
+
 _INPUTS: dict[str, Callable[[Staleness, str], list[Any]]] = {
     "raw_pool": _raw_pool,
     "complexity_scores": _scores,
@@ -180,4 +197,8 @@ _INPUTS: dict[str, Callable[[Staleness, str], list[Any]]] = {
     "pooled_ledger": _pooled_ledger,
     "selected_subset": _subset_of("selection_ledger"),
     "pooled_subset": _subset_of("pooled_ledger"),
+    "graded_set": _graded_set,
+    "graded_features": _versions_of("graded_set"),
+    "distilled_scorer": _versions_of("graded_set", "graded_features"),
+    "scorer_evaluation": _versions_of("graded_features", "distilled_scorer"),
 }

@@ -12,7 +12,14 @@ from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.metadata import columns, counts, histogram
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.pool.assets import raw_pool
-from deita_assets.defs.steps import MODEL_RETRY, OWNERS, asset_step, require_pool, run_model_child
+from deita_assets.defs.steps import (
+    BEFORE_EMBEDDINGS,
+    MODEL_RETRY,
+    OWNERS,
+    asset_step,
+    require_pool,
+    run_model_child,
+)
 from deita_assets.engines.score_pool import score_pool
 from deita_assets.partitions import sources
 
@@ -21,8 +28,8 @@ _SCORE_COLUMNS = columns(
     ("prompt_sha256", "string", "what the scorer read"),
     ("measure", "string", "complexity or quality"),
     ("scorer_fp", "string", "fingerprint of the scorer"),
-    ("score", "double", "expectation over the classes 1..6; NULL unless status is ok or truncated"),
-    ("status", "string", "ok, truncated, too_long, empty_response or non_finite"),
+    ("score", "double", "expectation over the classes 1..6; NULL unless status is ok, truncated or fallback"),
+    ("status", "string", "ok, truncated, fallback, too_long, empty_response or non_finite"),
 )
 _SCORED_COLUMNS = columns(
     ("sample_id", "varchar", "row of the pool"),
@@ -68,6 +75,7 @@ def _scores(
     kinds={"lancedb", "python"},
     owners=OWNERS,
     code_version=CODE_VERSIONS["complexity_scores"],
+    op_tags=BEFORE_EMBEDDINGS,
     retry_policy=MODEL_RETRY,
     metadata={"dagster/column_schema": _SCORE_COLUMNS, "dagster/table_name": "scores"},
 )
@@ -85,6 +93,7 @@ def complexity_scores(
     kinds={"lancedb", "python"},
     owners=OWNERS,
     code_version=CODE_VERSIONS["quality_scores"],
+    op_tags=BEFORE_EMBEDDINGS,
     retry_policy=MODEL_RETRY,
     metadata={"dagster/column_schema": _SCORE_COLUMNS, "dagster/table_name": "scores"},
 )
