@@ -27,7 +27,17 @@ GRAPH = {
     "pooled_ledger": ("selection", {"mixture"}, {"scored_pool", "embeddings"}),
     "pooled_subset": ("selection", {"mixture", "budget"}, {"pooled_ledger"}),
     "serving_catalog": ("serving", set(), {"selected_subset", "pooled_subset"}),
+    "graded_set": ("scorer_training", {"complexity", "quality"}, set()),
+    "graded_features": ("scorer_training", {"complexity", "quality"}, {"graded_set"}),
+    "distilled_scorer": ("scorer_training", {"complexity", "quality"}, {"graded_set", "graded_features"}),
+    "scorer_evaluation": (
+        "scorer_training",
+        {"complexity", "quality"},
+        {"graded_set", "graded_features", "distilled_scorer"},
+    ),
 }
+#: Assets that store rows in a table; the others leave files.
+TABLES = [name for name, (group, _, _) in GRAPH.items() if group not in ("serving", "scorer_training")]
 #: Seconds and gigabytes that a code server and a sensor tick have no use for.
 HEAVY = ("torch", "transformers", "lancedb", "sentence_transformers", "pandas")
 
@@ -42,9 +52,11 @@ def node(graph, name):
 
 
 def dimensions(partitions_def):
-    """Names of the dynamic dimensions of a partitions definition."""
+    """Names of the dynamic dimensions of a partitions definition; the keys of a static one."""
     if partitions_def is None:
         return set()
+    if isinstance(partitions_def, dg.StaticPartitionsDefinition):
+        return set(partitions_def.get_partition_keys())
     if isinstance(partitions_def, dg.MultiPartitionsDefinition):
         return {dimension.partitions_def.name for dimension in partitions_def.partitions_defs}
     return {partitions_def.name}
@@ -85,7 +97,7 @@ def test_every_asset_says_what_it_is(graph, name):
     assert asset.is_executable
 
 
-@pytest.mark.parametrize("name", [name for name in GRAPH if name != "serving_catalog"])
+@pytest.mark.parametrize("name", TABLES)
 def test_every_table_shows_its_columns_with_descriptions(graph, name):
     columns = node(graph, name).metadata["dagster/column_schema"].columns
 

@@ -14,6 +14,7 @@ import numpy as np
 from deita_assets.errors import UsageError
 from deita_assets.scorers.base import Measure
 from deita_assets.scorers.distilled.head import OrdinalHead
+from deita_assets.scorers.heuristic import SPREAD
 from deita_assets.scorers.heuristic_text import read_text
 from deita_assets.training.examples import Featured, examples, families_of
 from deita_assets.training.fit import Examples, Floats, Options, fit
@@ -21,11 +22,14 @@ from deita_assets.training.graded_set import fold_of
 from deita_assets.training.statistics import mean_of_strata, spearman, strata_of
 
 N_FOLDS = 4
-#: Weights that are given: one grade of the heuristic's reading of form is one unit of the latent. The set is balanced
-#: by length on purpose; learnt from it alone, a head would take length, the best single sign in the wild, for no sign.
-FIXED: Mapping[Measure, Mapping[str, float]] = {"complexity": {}, "quality": {"heuristic_form": 1.0}}
-#: Above 3 the ladder's wide gaps push every score to one end of the scale.
-PAIR_WEIGHTS = (0.1, 0.3, 1.0, 3.0)
+#: Weights that are given: the heuristic's reading of form enters at its own scale, 1 / SPREAD^2 a grade, the slope of
+#: its kernel. The set is balanced by length on purpose; learnt from it alone, a head would take length, the best single
+#: sign in the wild, for no sign. What is learnt are corrections to that reading.
+FIXED: Mapping[Measure, Mapping[str, float]] = {
+    "complexity": {},
+    "quality": {"heuristic_form": 1.0 / SPREAD**2},
+}
+PAIR_WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0)
 COUNTED_PENALTIES = (0.003, 0.01, 0.03, 0.1)
 VECTOR_PENALTIES = (0.1, 0.3, 1.0)
 

@@ -15,7 +15,7 @@ Full batches, float64 and one thread make the result the same on every run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -99,6 +99,8 @@ def fit(
     given = np.array([fixed.get(name, 0.0) for name in names]) * scale
     free = np.array([name not in fixed for name in names], np.float64)
     weights, borders = _minimise(z, examples, options.pair_weight, penalty, given, free)
+    if fixed:
+        weights, borders = _calibrated(z, weights, examples)
     return OrdinalHead(
         tuple(names),
         np.round(weights, _DECIMALS),
@@ -107,6 +109,20 @@ def fit(
         np.round(borders, _DECIMALS),
         dict(about),
     )
+
+
+def _calibrated(z: Floats, weights: Floats, examples: Examples) -> tuple[Floats, Floats]:
+    """The same order of rows on the scale of the grades: one factor for all weights, and borders to fit.
+
+    Given weights and heavy pairs stretch the latent until every score lies at an end; a grade's noise says how wide it
+    should be (temperature scaling, Guo et al. 2017).
+    """
+    latent = (z @ weights)[:, np.newaxis]
+    alone = np.ones(1)
+    factor, borders = _minimise(
+        latent, replace(examples, pairs=np.zeros((0, 2), np.int64)), 0.0, 0 * alone, 0 * alone, alone
+    )
+    return weights * max(float(factor[0]), 1e-3), borders
 
 
 def _minimise(
@@ -144,7 +160,7 @@ def _minimise(
             one, none = torch.ones(len(targets), 1), torch.zeros(len(targets), 1)
             graded = -torch.diff(torch.cat([one, above, none], 1).double(), dim=1)
             total = -(targets * graded.clamp_min(1e-12).log()).sum(1).mean()
-            if len(shares):
+            if len(better):
                 total = (
                     total + pair_weight * (shares * torch.nn.functional.softplus(x[worse] - x[better])).sum()
                 )

@@ -131,7 +131,7 @@ def distilled_scorer(context: dg.AssetExecutionContext, platform: Platform) -> d
                 **metadata,
                 "file": dg.MetadataValue.path(path),
                 "bytes": path.stat().st_size,
-                **{name: dg.MetadataValue.json(value) for name, value in head.about.items()},
+                **dict(head.about),
             },
         )
 

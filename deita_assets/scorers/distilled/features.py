@@ -133,7 +133,8 @@ def _met(these: Words, those: Words) -> float:
         return 0.0
     vectors, weights = these[0][:_MOST_WORDS], these[1][:_MOST_WORDS].astype(np.float64)
     nearest = (vectors @ those[0][:_MOST_WORDS].T).max(axis=1).astype(np.float64)
-    return float((nearest * weights).sum() / weights.sum())
+    # At least one whole word's weight: marks and particles alone meet nothing, however alike they are.
+    return float((nearest * weights).sum() / max(1.0, float(weights.sum())))
 
 
 def _near_over_others(parts: NDArray[np.float64]) -> float:
