@@ -184,6 +184,10 @@ def test_assets_are_listed_in_journey_order():
         "pooled_ledger",
         "pooled_subset",
         "serving_catalog",
+        "graded_set",
+        "graded_features",
+        "distilled_scorer",
+        "scorer_evaluation",
     ]
 
 

@@ -100,7 +100,7 @@ def fit(
     free = np.array([name not in fixed for name in names], np.float64)
     weights, borders = _minimise(z, examples, options.pair_weight, penalty, given, free)
     if fixed:
-        weights, borders = _calibrated(z, weights, examples)
+        weights, borders = _calibrated(z, weights, borders, examples)
     return OrdinalHead(
         tuple(names),
         np.round(weights, _DECIMALS),
@@ -111,18 +111,19 @@ def fit(
     )
 
 
-def _calibrated(z: Floats, weights: Floats, examples: Examples) -> tuple[Floats, Floats]:
+def _calibrated(z: Floats, weights: Floats, borders: Floats, examples: Examples) -> tuple[Floats, Floats]:
     """The same order of rows on the scale of the grades: one factor for all weights, and borders to fit.
 
     Given weights and heavy pairs stretch the latent until every score lies at an end; a grade's noise says how wide it
-    should be (temperature scaling, Guo et al. 2017).
+    should be (temperature scaling, Guo et al. 2017). Where the grades say nothing of it, it stays as it is.
     """
-    latent = (z @ weights)[:, np.newaxis]
-    alone = np.ones(1)
-    factor, borders = _minimise(
-        latent, replace(examples, pairs=np.zeros((0, 2), np.int64)), 0.0, 0 * alone, 0 * alone, alone
-    )
-    return weights * max(float(factor[0]), 1e-3), borders
+    latent, alone = (z @ weights)[:, np.newaxis], np.ones(1)
+    graded = replace(examples, pairs=np.zeros((0, 2), np.int64))
+    factor, found = _minimise(latent, graded, 0.0, 0 * alone, 0 * alone, alone)
+    # Fewer grades than borders let the outer ones run off; 20 units are odds of a thousand million to one.
+    if not 1e-3 < factor[0] < 10.0 or np.abs(found).max() > 20.0 or (np.diff(found) <= 0.0).any():
+        return weights, borders
+    return weights * factor[0], found
 
 
 def _minimise(
