@@ -85,31 +85,25 @@ class Encoder:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text without special tokens; those written in a text stay plain text."""
-        if not texts:
-            return []
-        encoded = self._tokenizer(
-            list(texts),
-            add_special_tokens=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )
-        return [list(ids) for ids in encoded["input_ids"]]
+        return [list(ids) for ids in self._encoded(texts)["input_ids"]] if texts else []
 
     def encode_with_starts(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
         """Token ids of each text as `encode` gives them, and the character at which each token starts."""
         if not texts:
             return []
-        encoded = self._tokenizer(
+        encoded = self._encoded(texts, return_offsets_mapping=True)
+        starts = [[int(start) for start, _ in offsets] for offsets in encoded["offset_mapping"]]
+        return list(zip((list(ids) for ids in encoded["input_ids"]), starts, strict=True))
+
+    def _encoded(self, texts: Sequence[str], **options: bool) -> Any:
+        return self._tokenizer(
             list(texts),
             add_special_tokens=False,
             return_attention_mask=False,
             return_token_type_ids=False,
-            return_offsets_mapping=True,
             verbose=False,
+            **options,
         )
-        starts = [[int(start) for start, _ in offsets] for offsets in encoded["offset_mapping"]]
-        return list(zip((list(ids) for ids in encoded["input_ids"]), starts, strict=True))
 
     def word_vectors(self, ids: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Centred unit input embeddings of tokens, float32 (len(ids), d), and their weights; see `SentenceEmbedder`."""

@@ -7,7 +7,6 @@ of the digits (`digit_ids`), prompts, truncation, scores and statuses.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ from numpy.typing import NDArray
 
 from deita_assets.errors import ScorerError
 from deita_assets.models.loading import import_libraries, load_model, load_tokenizer
+from deita_assets.models.memory import one_out_of_memory
 from deita_assets.scorers.digit_ids import find_digit_ids
 
 DTYPES = ("float32", "bfloat16", "float16")
 #: A six-row head repeats a part of the same matrix product, so only rounding may differ from the full head:
 #: fp32 1e-6 of the largest logit was seen, bfloat16 keeps 8 bits.
 _HEAD_TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2, "float16": 1e-2}
-#: CUDA and MPS; the CPU allocator; the math library of CUDA.
-_OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
 
 
 class DigitModel:
@@ -98,17 +96,12 @@ class DigitModel:
         """
         torch = self._torch
         last = torch.tensor([len(row) - 1 for row in rows], device=self._device)
-        try:
-            with torch.inference_mode():
-                logits, at = self._forward(rows, last)
-                picked = logits[torch.arange(len(rows), device=logits.device), at]
-                if not self.six_row_head:
-                    picked = picked[:, self.digit_ids]
-                picked = picked.cpu()
-        except RuntimeError as error:
-            if not isinstance(error, self.out_of_memory) and _OUT_OF_MEMORY.search(str(error)):
-                raise torch.OutOfMemoryError(str(error)) from error
-            raise
+        with torch.inference_mode(), one_out_of_memory(torch):
+            logits, at = self._forward(rows, last)
+            picked = logits[torch.arange(len(rows), device=logits.device), at]
+            if not self.six_row_head:
+                picked = picked[:, self.digit_ids]
+            picked = picked.cpu()
         values: NDArray[np.float64] = picked.to(torch.float64).numpy()  # not before: MPS has no float64
         return values
 
