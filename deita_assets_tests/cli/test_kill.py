@@ -36,10 +36,10 @@ def _table_rows(home: Path, prefix: str) -> int:
     return int(lancedb.connect(str(home / "lance")).open_table(tables[0].stem).count_rows()) if tables else 0
 
 
-def _kill_when(home: Path, arguments: list[str], reached: Callable[[], bool]) -> None:
+def _kill_when(home: Path, arguments: list[str], reached: Callable[[], bool], **variables: str) -> None:
     run = subprocess.Popen(
         command_line(home, *arguments),
-        env=environment(),
+        env=environment(**variables),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -64,16 +64,18 @@ def _keys(home: Path, table: str, key: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_killed_curate_resumes_without_losing_or_doubling_a_row(tmp_path: Path) -> None:
-    home = tmp_path / "home"
+@pytest.mark.parametrize("scorer", ["heuristic", "distilled"])
+def test_a_killed_curate_resumes_without_losing_or_doubling_a_row(tmp_path: Path, scorer: str) -> None:
+    """Killed while it embeds: in the embeddings step, or in the quality step that embeds on the way."""
+    home, chosen = tmp_path / "home", {"DEITA_SCORER__NAME": scorer}
     assert deita(home, "add", "bridges", str(_pool(tmp_path / "bridges.jsonl"))).code == 0
     curate = ["curate", "--source", "bridges", "--budget", "50", "--json"]
-    _kill_when(home, curate, lambda: 0 < _table_rows(home, "embeddings_") < N_ROWS)
+    _kill_when(home, curate, lambda: 0 < _table_rows(home, "embeddings_") < N_ROWS, **chosen)
     time.sleep(2)  # the child notices within a second that its parent is gone
     survived = _table_rows(home, "embeddings_")
     assert 0 < survived < N_ROWS
 
-    done = deita(home, *curate)
+    done = deita(home, *curate, **chosen)
     assert done.code == 0, done.err
     assert "was cut off" in done.err
     table = next((home / "lance").glob("embeddings_*.lance")).stem
@@ -89,14 +91,15 @@ def test_a_killed_curate_resumes_without_losing_or_doubling_a_row(tmp_path: Path
         AssetRecordsFilter(asset_key=AssetKey("embeddings"), asset_partitions=["bridges"]), limit=1
     ).records[0]
     metadata = latest.asset_materialization.metadata
-    assert metadata["reused"].value == survived
-    assert metadata["computed"].value == N_ROWS - survived
+    left_for_the_step = N_ROWS - survived if scorer == "heuristic" else 0
+    assert metadata["reused"].value == N_ROWS - left_for_the_step
+    assert metadata["computed"].value == left_for_the_step
     live = [DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.QUEUED]
     assert instance.get_runs(RunsFilter(statuses=live)) == []
 
     untouched = tmp_path / "never_killed"
     assert deita(untouched, "add", "bridges", str(_pool(tmp_path / "bridges.jsonl"))).code == 0
-    reference = deita(untouched, *curate)
+    reference = deita(untouched, *curate, **chosen)
     assert reference.document["selections"] == done.document["selections"]
 
 
