@@ -31,8 +31,8 @@ FEATURES_VERSION = 1
 VECTOR_NAMES = ("cos_instruction_response", "cos_neighbours_over_others")
 
 #: Read off the encoder's input embeddings, which cost no pass. In one pass over both texts the states of an answer
-#: lean towards its question whatever it says; words that never met do not. Measured on 90 answers exchanged for
-#: others of their length: AUC .92 for `words_taken_up`, .52 for the cosine of mean states.
+#: lean towards its question whatever it says; words that never met do not. On 90 answers exchanged for others of their
+#: length, `words_taken_up` tells them apart with an AUC of .92.
 WORD_NAMES = ("words_taken_up", "words_on_topic", "first_over_mean")
 #: Words of each text that are compared; the product grows with their square.
 _MOST_WORDS = 512
