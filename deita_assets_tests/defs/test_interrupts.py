@@ -142,6 +142,7 @@ def test_an_interrupt_that_dagster_drops_comes_at_the_end_of_the_run(started: St
 
 
 def test_without_an_interrupt_everything_is_as_before(started: Started) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background process ignores it
     held, handler = signal.pthread_sigmask(signal.SIG_BLOCK, []), signal.getsignal(signal.SIGINT)
     with interruptible(started.instance, {}):
         let_interrupts_through()
