@@ -13,11 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deita_assets.core.block_kernel import BlockKernel, NumpyKernel
+from deita_assets.core.block_kernel import BlockKernel
 from deita_assets.core.evol_score import expected_score
-from deita_assets.core.ledger import INVALID, UNSCORED, Ledger
+from deita_assets.core.ledger import Ledger
 from deita_assets.core.repr_filter import GreedyPass
 from deita_assets.core.score_order import score_order
+from deita_assets.core.verdicts import INVALID, UNSCORED
+from deita_assets.engines.cpu_kernel import CpuKernel
 
 __all__ = ["expected_score", "repr_filter"]
 
@@ -53,7 +55,8 @@ def repr_filter(
         invalid: what to do about rows whose vector is zero or non-finite, or whose score is non-finite:
             `raise`, or `mark` them `invalid` (vector) or `unscored` (score; `invalid` if both) and leave
             them out.
-        device: `cpu` uses numpy; any other torch device, such as `cuda`, uses torch.
+        device: `cpu` uses numpy, and torch's bfloat16 where that is quicker; any other torch device, such as
+            `cuda`, uses torch.
         block_size: rows compared at once; None adapts it.
 
     Returns:
@@ -99,7 +102,7 @@ class _ArrayVectors:
 
 def _kernel(device: str) -> BlockKernel:
     if device == "cpu":
-        return NumpyKernel()
+        return CpuKernel()
     from deita_assets.engines.torch_kernel import TorchKernel
 
     return TorchKernel(device)
@@ -169,9 +172,7 @@ def _comparable(vectors: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     for start in range(0, len(vectors), _CHECKED_ROWS):
         part = vectors[start : start + _CHECKED_ROWS]
         usable[start : start + len(part)] = (
-            _half_comparable(part)
-            if part.dtype == np.float16
-            else (np.isfinite(part).all(axis=1) & part.any(axis=1))
+            _half_comparable(part) if part.dtype == np.float16 else _wide_comparable(part)
         )
     return usable
 
@@ -183,6 +184,16 @@ def _half_comparable(part: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """
     largest: NDArray[np.uint16] = (part.view(np.uint16) & 0x7FFF).max(axis=1)
     usable: NDArray[np.bool_] = (largest > 0) & (largest < 0x7C00)
+    return usable
+
+
+def _wide_comparable(part: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """The same by the sum of squares, one quick pass, and number by number where that over- or underflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = np.vecdot(part, part)
+    usable: NDArray[np.bool_] = np.isfinite(square) & (square > 0)
+    unclear = part[~usable]
+    usable[~usable] = np.isfinite(unclear).all(axis=1) & unclear.any(axis=1)
     return usable
 
 

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-#: Kept rows compared at once. A tile of estimates (block x tile) then stays within a few MiB of cache.
-TILE_ROWS = 4096
+from deita_assets.core.row_tiles import TILE_ROWS, RowTiles
 
 
 class Pairs(NamedTuple):
@@ -73,32 +72,28 @@ def with_room(array: NDArray[Any], used: int, needed: int) -> NDArray[Any]:
 
 
 class NumpyKernel:
-    """`BlockKernel` on the CPU. Memory: 4 * d bytes for each kept row, at most twice that while it grows."""
+    """`BlockKernel` on the CPU. Memory: 4 * d bytes for each kept row."""
 
-    def __init__(self) -> None:
-        self._rows = np.empty((0, 0), dtype=np.float32)
-        self._size = 0
+    def __init__(self, tile_rows: int = TILE_ROWS) -> None:
+        """Start empty; `tile_rows` kept rows are compared at once."""
+        self.tile_rows = tile_rows
+        self._rows: RowTiles[np.float32] = RowTiles(tile_rows)
         self._workspace = np.empty(0, dtype=np.float32)
 
     def __len__(self) -> int:
         """Number of rows appended so far."""
-        return self._size
+        return len(self._rows)
 
     def append(self, rows: NDArray[np.float32]) -> None:
         """Add kept rows (n, d) behind those already there."""
-        needed = self._size + len(rows)
-        if not self._size:
-            self._rows = np.empty((0, rows.shape[1]), dtype=np.float32)
-        self._rows = with_room(self._rows, self._size, needed)
-        self._rows[self._size : needed] = rows
-        self._size = needed
+        self._rows.append(rows)
 
     def near_best(self, block: NDArray[np.float32], margin: float) -> Pairs:
         """All pairs whose estimate is within `margin` of the row's greatest estimate."""
         best = np.full(len(block), -np.inf, dtype=np.float32)
         found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
-        for start in range(0, self._size, TILE_ROWS):
-            estimates = self._tile(block, start)
+        for start, kept in self._rows.tiles():
+            estimates = self._tile(block, kept)
             top_column = estimates.argmax(axis=1)
             np.maximum(best, np.take_along_axis(estimates, top_column[:, None], axis=1)[:, 0], out=best)
             row, column, value = _at_least(estimates, top_column, float32_below(best.astype(float) - margin))
@@ -112,12 +107,22 @@ class NumpyKernel:
         """Estimates between two sets of rows, (len(rows), len(columns))."""
         return rows @ columns.T
 
-    def _tile(self, block: NDArray[np.float32], start: int) -> NDArray[np.float32]:
-        """Estimates against kept rows start .. start + TILE_ROWS; valid until the next call."""
-        kept = self._rows[start : min(start + TILE_ROWS, self._size)]
+    def tiles(self) -> list[tuple[int, NDArray[np.float32]]]:
+        """(place of the first, rows) of each tile of kept rows."""
+        return self._rows.tiles()
+
+    def pairs(
+        self, block: NDArray[np.float32], row: NDArray[np.int64], column: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Estimates of single pairs, (p,): row of the block, place of the kept row."""
+        estimates: NDArray[np.float32] = np.vecdot(block[row], self._rows.take(column))
+        return estimates
+
+    def _tile(self, block: NDArray[np.float32], kept: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Estimates against a tile of kept rows; valid until the next call."""
         count = len(block) * len(kept)
         if count > len(self._workspace):
-            self._workspace = np.empty(len(block) * TILE_ROWS, dtype=np.float32)
+            self._workspace = np.empty(len(block) * self.tile_rows, dtype=np.float32)
         # One workspace: a fresh array of this size would be mapped and cleared page by page for every tile.
         estimates = self._workspace[:count].reshape(len(block), len(kept))
         return np.matmul(block, kept.T, out=estimates)

@@ -5,12 +5,14 @@ What belongs here: what has been kept and how near it is. What does not: what is
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deita_assets.core.block_kernel import BlockKernel, Pairs, with_room
+from deita_assets.core.row_tiles import TILE_ROWS, RowTiles
 from deita_assets.core.similarity import ExactRows, direction_keys, exact_similarity, float32_error_bound
 
 #: Threshold at which even equal rows are kept.
@@ -25,8 +27,7 @@ class Block(NamedTuple):
         rows: the rows for exact comparison.
         unit: (n, d) float32, the rows at length 1.
         keys: directions of the rows, where equal rows are to be told apart, else None.
-        distinct: (n,) bool; False where a kept row or an earlier row of the block points in the same
-            direction.
+        distinct: (n,) bool; False where a kept row of an earlier block points in the same direction.
     """
 
     rank_index: NDArray[np.int64]
@@ -34,6 +35,16 @@ class Block(NamedTuple):
     unit: NDArray[np.float32]
     keys: list[bytes] | None
     distinct: NDArray[np.bool_]
+
+    def to_store(self, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Of the rows kept, `keep` (n,), those that can be a nearest one: the first kept in each direction."""
+        kept = np.flatnonzero(keep & self.distinct)
+        if self.keys is None:
+            return kept
+        first: dict[bytes, int] = {}
+        for row in kept.tolist():
+            first.setdefault(self.keys[row], row)
+        return np.fromiter(first.values(), np.int64, len(first))
 
 
 class Neighbours(NamedTuple):
@@ -51,61 +62,66 @@ class Neighbours(NamedTuple):
 class KeptRows:
     """Kept rows in the order in which they were kept, ready for the kernel and for exact comparison.
 
-    At threshold 1.0 even equal rows are kept. A row that points in the same direction as an earlier kept row
-    is never the nearest, because ties go to the earlier one, so it is not stored: in a pool with thousands
-    of equal rows each would otherwise have to be compared exactly with each.
+    At threshold 1.0 even equal rows are kept, and frozen rows at any threshold. A row that points in the same
+    direction as an earlier kept row is never the nearest, because ties go to the earlier one, so it is not
+    stored: in a pool with thousands of equal rows each would otherwise have to be compared exactly with each.
     """
 
-    def __init__(self, kernel: BlockKernel, dimension: int, threshold: float) -> None:
+    def __init__(self, kernel: BlockKernel, dimension: int, threshold: float, frozen: int = 0) -> None:
         self.kernel = kernel
         self.eps = float32_error_bound(dimension)
-        self._known: set[bytes] | None = set() if threshold >= KEEP_ALL else None
-        self._rows: ExactRows | None = None
+        # Below this rank equal rows may be kept; from there on a row equal to a kept one never is.
+        self._equal_below = math.inf if threshold >= KEEP_ALL else frozen
+        self._known: set[bytes] = set()
+        self._values: RowTiles[np.floating] = RowTiles()
+        self._square = np.empty(0)
+        self._weight = np.empty(0, dtype=np.int64)
         self._rank_index = np.empty(0, dtype=np.int64)
 
     def prepare(self, rank_index: NDArray[np.int64], rows: ExactRows) -> Block:
         """Make a block of rows that have these places in the order."""
         distinct = np.ones(len(rows.square), dtype=np.bool_)
-        if self._known is None:
+        if not len(rank_index) or rank_index[0] >= self._equal_below:
             return Block(rank_index, rows, rows.unit_float32(), None, distinct)
         keys = direction_keys(rows)
-        in_block: set[bytes] = set()
-        for i, key in enumerate(keys):
-            distinct[i] = key not in self._known and key not in in_block
-            in_block.add(key)
+        distinct &= [key not in self._known for key in keys]
         return Block(rank_index, rows, rows.unit_float32(), keys, distinct)
 
     def append(self, block: Block, keep: NDArray[np.bool_]) -> None:
         """Add the rows of a block where `keep` (n,) is True."""
-        chosen = np.flatnonzero(keep & block.distinct)
-        used, needed = len(self.kernel), len(self.kernel) + len(chosen)
-        kept = self._rows or block.rows.without_rows()
-        kept = ExactRows(
-            with_room(kept.values, used, needed),
-            with_room(kept.square, used, needed),
-            with_room(kept.weight, used, needed),
-            kept.stored,
-        )
+        chosen = block.to_store(keep)
+        used, needed = len(self._values), len(self._values) + len(chosen)
+        square = with_room(self._square, used, needed)
+        weight = with_room(self._weight, used, needed)
         rank_index = with_room(self._rank_index, used, needed)
         self.kernel.append(block.unit[chosen])  # before anything is noted: a device may be out of memory
-        kept.values[used:needed] = block.rows.values[chosen]  # back to the stored dtype: nothing is lost
-        kept.square[used:needed] = block.rows.square[chosen]
-        kept.weight[used:needed] = block.rows.weight[chosen]
+        self._values.append(block.rows.values[chosen].astype(block.rows.stored))  # nothing is lost
+        square[used:needed] = block.rows.square[chosen]
+        weight[used:needed] = block.rows.weight[chosen]
         rank_index[used:needed] = block.rank_index[chosen]
-        self._rows, self._rank_index = kept, rank_index
-        if self._known is not None and block.keys is not None:
+        self._square, self._weight, self._rank_index = square, weight, rank_index
+        if block.keys is not None:
             self._known.update(block.keys[i] for i in chosen)
 
     def nearest(self, block: Block) -> Neighbours:
         """The nearest kept row of each row of a block; ties go to the row kept first."""
         n = len(block.unit)
-        if self._rows is None:
+        if not len(self._values):
             return Neighbours(np.full(n, -np.inf), np.full(n, -1, dtype=np.int64))
         # Estimates err by eps at most, so the nearest row's estimate is within 2 eps of the greatest one.
         pairs = self.kernel.near_best(block.unit, 2 * self.eps)
-        similarity = exact_similarity(block.rows, pairs.row, self._rows, pairs.column)
+        similarity = np.empty(len(pairs.row))
+        for start in range(0, len(pairs.row), TILE_ROWS):  # no more of them unpacked than a tile of kept rows
+            part = slice(start, start + TILE_ROWS)
+            similarity[part] = self._exact(block, pairs.row[part], pairs.column[part])
         _, best = greatest_by_row(pairs, similarity)
         return Neighbours(similarity[best], self._rank_index[pairs.column[best]])
+
+    def _exact(self, block: Block, row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.float64]:
+        kept = ExactRows(
+            self._values.take(column), self._square[column], self._weight[column], block.rows.stored
+        )
+        return exact_similarity(block.rows, row, kept, None)
 
 
 def greatest_by_row(

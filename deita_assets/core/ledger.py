@@ -1,6 +1,6 @@
 """The decision ledger: for every row of a pool, what became of it and why.
 
-What belongs here: verdicts and the result object of a selection. What does not: how decisions are made, or
+What belongs here: the result object of a selection. What does not: how decisions are made, or
 where ledgers are stored.
 """
 
@@ -8,33 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deita_assets.core.repr_filter import GreedyPass
+from deita_assets.core.selection_pass import SelectionPass
+from deita_assets.core.verdicts import KEPT, NEAR_DUPLICATE, OVER_QUOTA, UNVISITED, VERDICTS
 
-KEPT: Final = "kept"
-NEAR_DUPLICATE: Final = "near_duplicate"  # more similar to a kept row than the threshold allows
-CONTAMINATED: Final = "contaminated"  # too similar to a row of an exclusion set
-EXCLUDED: Final = "excluded"  # a row filter says no
-OVER_QUOTA: Final = "over_quota"  # its source has all the rows that its cap allows
-UNVISITED: Final = "unvisited"  # the budget was full before its turn came
-UNSCORED: Final = "unscored"  # no finite score: some turn lacks one
-INVALID: Final = "invalid"  # no vector that could be compared
-
-#: Every verdict, in the order in which counts are shown.
-VERDICTS: Final = (
-    KEPT,
-    NEAR_DUPLICATE,
-    CONTAMINATED,
-    EXCLUDED,
-    OVER_QUOTA,
-    UNVISITED,
-    UNSCORED,
-    INVALID,
-)
 _Number = TypeVar("_Number", np.int64, np.float64)
 _VERDICT_DTYPE = f"<U{max(map(len, VERDICTS))}"
 
@@ -76,7 +57,7 @@ class Ledger:
 
     @classmethod
     def of_pass(
-        cls, greedy: GreedyPass, n_rows: int, unranked: Mapping[str, ArrayLike] | None = None
+        cls, greedy: SelectionPass, n_rows: int, unranked: Mapping[str, ArrayLike] | None = None
     ) -> Self:
         """Translate a pass, which thinks in ranks, into the order of the input.
 
@@ -89,7 +70,8 @@ class Ledger:
         order = greedy.order.copy()
         kept = order[np.asarray(greedy.kept, dtype=np.int64)]
         verdict = np.full(n_rows, UNVISITED, dtype=_VERDICT_DTYPE)
-        verdict[order[: greedy.visited]] = NEAR_DUPLICATE
+        verdict[order[greedy.blocked_by >= 0]] = NEAR_DUPLICATE
+        verdict[order[greedy.is_over_quota]] = OVER_QUOTA
         verdict[kept] = KEPT
         for name, rows in (unranked or {}).items():
             verdict[np.asarray(rows, dtype=np.int64)] = name

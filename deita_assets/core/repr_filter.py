@@ -13,6 +13,10 @@ definition of `deita_assets.core.similarity`. Blocks of rows are compared with a
 kernel, and whatever its error bound leaves open is settled by that definition. So decisions, neighbours and
 values are the same for any block size, number of threads, kernel or device, and however often a pass was
 stopped and resumed.
+
+Two things bend the rule where they are asked for. *Frozen* rows, the first so many of the order, are kept
+whatever they resemble: the rows of a selection that others already use. *Quotas* close groups of rows
+(`deita_assets.core.quotas`): a row whose group is closed when its turn comes is passed over, uncompared.
 """
 
 from __future__ import annotations
@@ -26,13 +30,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from deita_assets.core.block_kernel import BlockKernel
 from deita_assets.core.block_walk import BlockWalk
+from deita_assets.core.closed_rows import among_closed, next_open
 from deita_assets.core.kept_rows import Block, KeptRows, Neighbours
+from deita_assets.core.quotas import Quotas, checked_quotas
 from deita_assets.core.similarity import exact_rows
 
 #: (rows visited, rows kept) so far.
 Progress = Callable[[int, int], None]
 
 SMALLEST_BLOCK, LARGEST_BLOCK = 256, 1024
+#: What was decided about no row.
+_NOTHING = (np.empty(0, np.bool_), Neighbours(np.empty(0), np.empty(0, np.int64)), np.empty(0, np.bool_))
 
 
 class VectorSource(Protocol):
@@ -64,7 +72,9 @@ class GreedyPass:
         visited: how many rows are decided, from the front of the order.
         kept: rank indices of the kept rows, in the order in which they were kept.
         is_kept: (n,) bool.
-        blocked_by: (n,) int64, the nearest row kept before; -1 for the first row and for unvisited rows.
+        is_over_quota: (n,) bool, rows whose group was closed when their turn came.
+        blocked_by: (n,) int64, the nearest row kept before; -1 for the first row that is kept, for rows over
+            quota and for unvisited rows.
         similarity: (n,) float64, similarity to that row; NaN where there is none.
     """
 
@@ -75,6 +85,9 @@ class GreedyPass:
         threshold: float,
         kernel: BlockKernel,
         block_size: int | None = None,
+        *,
+        frozen: int = 0,
+        quotas: Quotas | None = None,
     ) -> None:
         """Start a pass.
 
@@ -84,9 +97,13 @@ class GreedyPass:
             threshold: in (-1, 1].
             kernel: an empty kernel; the pass fills it.
             block_size: rows compared at once; None adapts it. It has no influence on the result.
+            frozen: the first rows of the order, so many of them, are kept whatever they resemble. They count
+                against budget and quotas, and get a neighbour and a similarity like every row.
+            quotas: caps and floors by group, not used by another pass; None for none.
 
         Raises:
-            ValueError: for a threshold, block size, dimension, order or kernel that cannot be used.
+            ValueError: for a threshold, block size, dimension, order, kernel, number of frozen rows or quotas
+                that cannot be used.
         """
         if not -1 < threshold <= 1:
             raise ValueError(f"threshold is {threshold}, expected a cosine similarity above -1 and up to 1")
@@ -101,11 +118,14 @@ class GreedyPass:
         self.visited = 0
         self.kept: list[int] = []
         self.is_kept = np.zeros(len(self.order), dtype=np.bool_)
+        self.is_over_quota = np.zeros(len(self.order), dtype=np.bool_)
         self.blocked_by = np.full(len(self.order), -1, dtype=np.int64)
         self.similarity = np.full(len(self.order), np.nan)
         self._vectors = vectors
         self._kernel = kernel
-        self._kept_rows = KeptRows(kernel, vectors.dimension, self.threshold)
+        self._frozen = checked_frozen(frozen, len(self.order))
+        self._quotas = checked_quotas(quotas, self.order)
+        self._kept_rows = KeptRows(kernel, vectors.dimension, self.threshold, self._frozen)
         self._stored: np.dtype[np.floating] | None = None
         self._block_size = block_size
         self._keep_rate = 1.0
@@ -123,6 +143,8 @@ class GreedyPass:
         blocked_by: ArrayLike,
         similarity: ArrayLike,
         block_size: int | None = None,
+        frozen: int = 0,
+        quotas: Quotas | None = None,
     ) -> Self:
         """Continue a pass that was stored: the same vectors, order and threshold, and what it had found.
 
@@ -136,11 +158,13 @@ class GreedyPass:
             blocked_by: at least the first `visited` entries of that attribute.
             similarity: at least the first `visited` entries of that attribute.
             block_size: as for a new pass.
+            frozen: as for a new pass.
+            quotas: as for a new pass, with nothing counted; the kept rows are counted again.
 
         Raises:
             ValueError: for parts that do not fit together.
         """
-        greedy = cls(vectors, order, threshold, kernel, block_size)
+        greedy = cls(vectors, order, threshold, kernel, block_size, frozen=frozen, quotas=quotas)
         greedy._restore(
             visited,
             np.asarray(kept, dtype=np.int64),
@@ -173,18 +197,38 @@ class GreedyPass:
 
     def _visit_block(self, remaining: float) -> None:
         """Decide one block of rows, up to the row that fills the budget."""
-        end = min(self.visited + self._rows_now(remaining), len(self.order))
-        block = self._fetch(np.arange(self.visited, end))
+        end, compared = next_open(
+            self._quotas, self.order, self.visited, self._rows_now(remaining), self._frozen
+        )
+        if not len(compared):
+            self.is_over_quota[self.visited : end] = True
+            self._record(*among_closed(end - self.visited, compared, *_NOTHING)[:2])
+            return
+        block = self._fetch(compared)
         before = self._kept_rows.nearest(block)
-        walk = BlockWalk(block, before, self.threshold, self._kernel, self._kept_rows.eps)
-        walk.decide()
-        keep = walk.keep
+        frozen = int(np.searchsorted(compared, self._frozen))
+        walk = BlockWalk(block, before, self.threshold, self._kernel, self._kept_rows.eps, frozen)
+        if self._quotas is None:
+            walk.decide()
+        else:
+            walk.decide(self._quotas.ahead(), self._quotas.group[self.order[compared]])
+        keep, stop = walk.keep, len(walk.keep)
         kept = np.flatnonzero(keep)
-        stop = len(keep) if len(kept) < remaining else int(kept[int(remaining) - 1]) + 1
+        if len(kept) >= remaining:  # closed rows behind the one that fills the budget stay unvisited too
+            stop = int(kept[int(remaining) - 1]) + 1
+            end = int(compared[stop - 1]) + 1
         keep[stop:] = False
         nearest = walk.nearest(stop)
         self._kept_rows.append(block, keep)
-        self._record(keep[:stop], nearest)
+        if self._quotas is None:
+            self._record(keep[:stop], nearest)
+            return
+        at = compared[:stop] - self.visited
+        keep, nearest, over = among_closed(
+            end - self.visited, at, keep[:stop], nearest, walk.over_quota[:stop]
+        )
+        self.is_over_quota[self.visited : end] = over
+        self._record(keep, nearest)
 
     def _record(self, keep: NDArray[np.bool_], nearest: Neighbours) -> None:
         """Write down what was decided about the next rows."""
@@ -192,9 +236,14 @@ class GreedyPass:
         self.is_kept[here] = keep
         self.blocked_by[here] = nearest.rank_index
         self.similarity[here] = np.where(nearest.rank_index < 0, np.nan, nearest.similarity)
-        self.kept.extend((self.visited + np.flatnonzero(keep)).tolist())
+        kept = self.visited + np.flatnonzero(keep)
+        self.kept.extend(kept.tolist())
+        if self._quotas is not None:
+            self._quotas.count_rows(self.order[kept])
         self.visited = here.stop
-        self._keep_rate = (self._keep_rate + keep.mean()) / 2
+        compared = len(keep) - int(self.is_over_quota[here].sum())
+        if compared:
+            self._keep_rate = (self._keep_rate + len(kept) / compared) / 2
 
     def _rows_now(self, remaining: float) -> int:
         """How many rows to compare next.
@@ -239,9 +288,11 @@ class GreedyPass:
                 f"visited is {visited}, expected 0 up to the rows in the order ({len(self.order)}), "
                 f"in blocked_by ({len(blocked_by)}) and in similarity ({len(similarity)})"
             )
-        if not _fits(kept, visited):
+        always = min(visited, self._frozen if self._quotas is not None else max(self._frozen, 1))
+        if not _fits(kept, visited, always):
             raise ValueError(
-                f"kept is {kept[:10]}..., expected ranks from 0 ascending, below visited ({visited})"
+                f"kept is {kept[:10]}..., expected ranks from 0 ascending, below visited ({visited}), with the "
+                f"first {always} among them"
             )
         for start in range(0, len(kept), LARGEST_BLOCK):
             block = self._fetch(kept[start : start + LARGEST_BLOCK])
@@ -250,11 +301,25 @@ class GreedyPass:
         self.kept = kept.tolist()
         self.blocked_by[:visited] = blocked_by[:visited]
         self.similarity[:visited] = similarity[:visited]
+        if self._quotas is not None:
+            self._quotas.count_rows(self.order[kept])
+            self.is_over_quota[:visited] = np.isnan(similarity[:visited]) & ~self.is_kept[:visited]
         self.visited = visited
 
 
-def _fits(kept: NDArray[np.int64], visited: int) -> bool:
-    """Whether these can be the kept ranks among the first `visited`: the first row is always kept."""
-    if not len(kept) or not visited:
-        return len(kept) == visited == 0
-    return bool(kept[0] == 0 and kept[-1] < visited and (np.diff(kept) > 0).all())
+def checked_frozen(frozen: int, n_rows: int) -> int:
+    """A number of frozen rows that an order of `n_rows` has.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if not 0 <= frozen <= n_rows:
+        raise ValueError(f"frozen is {frozen}, expected 0 up to the rows in the order ({n_rows})")
+    return frozen
+
+
+def _fits(kept: NDArray[np.int64], visited: int, always: int) -> bool:
+    """Whether these can be the kept ranks among the first `visited`, the first `always` of which are kept."""
+    if len(kept) < always or not np.array_equal(kept[:always], np.arange(always)):
+        return False
+    return not len(kept) or bool(kept[0] >= 0 and kept[-1] < visited and (np.diff(kept) > 0).all())

@@ -84,10 +84,6 @@ class ExactRows:
         unit: NDArray[np.float32] = (self.values.astype(np.float64, copy=False) / norm).astype(np.float32)
         return unit
 
-    def without_rows(self) -> ExactRows:
-        """An empty set of such rows whose `values` have the stored dtype."""
-        return ExactRows(self.values[:0].astype(self.stored), self.square[:0], self.weight[:0], self.stored)
-
 
 def exact_rows(stored: NDArray[np.floating], row_numbers: NDArray[np.int64]) -> ExactRows:
     """Prepare stored rows (n, d) for comparison; `values` of the result is float64.
@@ -114,16 +110,19 @@ def exact_rows(stored: NDArray[np.floating], row_numbers: NDArray[np.int64]) -> 
     # 2**-20 covers the rounding of `rough`, which is below d * 2**-53.
     weight = np.frexp(rough * (1 + 2.0**-20))[1].astype(np.int64)
     rows = ExactRows(values, rough, weight, stored_dtype)
-    every = np.arange(len(values))
-    return replace(rows, square=_dots(rows, every, rows, every))
+    return replace(rows, square=_dots(rows, None, rows, None))
 
 
 def exact_similarity(
-    left: ExactRows, left_index: NDArray[np.int64], right: ExactRows, right_index: NDArray[np.int64]
+    left: ExactRows, left_index: NDArray[np.int64], right: ExactRows, right_index: NDArray[np.int64] | None
 ) -> NDArray[np.float64]:
-    """`similarity` of the pairs (left[left_index[p]], right[right_index[p]]), float64 (p,)."""
+    """`similarity` of the pairs (left[left_index[p]], right[right_index[p]]), float64 (p,).
+
+    `right_index` None stands for 0 .. p - 1, and saves a copy.
+    """
     dots = _dots(left, left_index, right, right_index)
-    scale = np.sqrt(left.square[left_index] * right.square[right_index])
+    right_square = right.square if right_index is None else right.square[right_index]
+    scale = np.sqrt(left.square[left_index] * right_square)
     return np.clip(dots / scale, -1.0, 1.0) + 0.0  # one zero: -0.0 would print differently
 
 
@@ -148,20 +147,25 @@ def _brought_into_range(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _dots(
-    left: ExactRows, left_index: NDArray[np.int64], right: ExactRows, right_index: NDArray[np.int64]
+    left: ExactRows,
+    left_index: NDArray[np.int64] | None,
+    right: ExactRows,
+    right_index: NDArray[np.int64] | None,
 ) -> NDArray[np.float64]:
-    """fsum(x_i * y_i) for each pair of rows, (p,) float64."""
-    dots = np.empty(len(left_index))
+    """fsum(x_i * y_i) for each pair of rows, (p,) float64; no index stands for every row in turn."""
+    left_weight = left.weight if left_index is None else left.weight[left_index]
+    right_weight = right.weight if right_index is None else right.weight[right_index]
     # By Cauchy-Schwarz sum |x_i y_i| < 2**exponent.
-    exponent = (left.weight[left_index] + right.weight[right_index] + 1) >> 1
+    exponent = (left_weight + right_weight + 1) >> 1
+    dots = np.empty(len(exponent))
     # Products of float16 numbers are multiples of 2**-48. While sum |x_i y_i| < 2**5, every partial sum in
     # every order is such a multiple below 2**53 units, which float64 holds exactly: a plain dot product IS
     # fsum.
     both_half = left.stored.itemsize == 2 and right.stored.itemsize == 2
     plain = both_half and bool((exponent <= 5).all())
     for part in _passes(len(dots), left.values.shape[1]):
-        x = left.values[left_index[part]].astype(np.float64, copy=False)
-        y = right.values[right_index[part]].astype(np.float64, copy=False)
+        x = left.values[part if left_index is None else left_index[part]].astype(np.float64, copy=False)
+        y = right.values[part if right_index is None else right_index[part]].astype(np.float64, copy=False)
         dots[part] = np.vecdot(x, y) if plain else _correctly_rounded_dots(x, y, exponent[part])
     return dots
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from deita_assets.core.block_kernel import NumpyKernel
+from deita_assets.core.quotas import Quotas
 from deita_assets.core.repr_filter import GreedyPass
 
 DTYPES = [np.float16, np.float32, np.float64]
@@ -34,6 +35,38 @@ def greedy(vectors, order, threshold, budget=None):
         decided[row] = (keep, neighbour, nearest)
         if keep:
             kept.append(row)
+    return kept, decided
+
+
+def greedy_with_quotas(vectors, order, threshold, budget, frozen, group, caps, floors, promised):
+    """The same with frozen rows and quotas: {row: (verdict, neighbour, similarity)} and the kept rows.
+
+    Quotas by what they promise: before a row of group g may be kept, g must be under its cap, and where floors
+    are given, after keeping it the rest of `promised` rows must still do for what the floors lack.
+    """
+    kept, decided, count = [], {}, [0] * len(caps)
+    for place, row in enumerate(order):
+        if budget is not None and len(kept) == budget:
+            break
+        g = group[row]
+        room = count[g] < caps[g]
+        if floors is not None and count[g] >= floors[g]:
+            lacking = sum(max(0, floors[h] - count[h]) for h in range(len(caps)))
+            room = room and len(kept) + 1 + lacking <= promised
+        if place >= frozen and not room:
+            decided[row] = ("over_quota", -1, math.nan)
+            continue
+        nearest, neighbour = math.nan, -1
+        if vectors is not None:
+            for other in kept:
+                found = similarity(vectors[row], vectors[other])
+                if neighbour == -1 or found > nearest:
+                    nearest, neighbour = found, other
+        keep = place < frozen or not nearest > threshold
+        decided[row] = ("kept" if keep else "near_duplicate", neighbour, nearest)
+        if keep:
+            kept.append(row)
+            count[g] += 1
     return kept, decided
 
 
@@ -102,13 +135,18 @@ def state(greedy_pass):
         greedy_pass.exhausted,
         list(greedy_pass.kept),
         greedy_pass.is_kept.tobytes(),
+        greedy_pass.is_over_quota.tobytes(),
         greedy_pass.blocked_by.tobytes(),
         greedy_pass.similarity.tobytes(),
     )
 
 
-def full_pass(vectors, order, threshold, budget=None, kernel=None, block_size=None):
+def full_pass(vectors, order, threshold, budget=None, kernel=None, block_size=None, frozen=0, quotas=None):
+    """`quotas`: arguments of `Quotas`, as a pass needs its own."""
     kernel = NumpyKernel() if kernel is None else kernel  # an empty kernel is falsy
-    greedy_pass = GreedyPass(Vectors(vectors), order, threshold, kernel, block_size)
+    quotas = None if quotas is None else Quotas(*quotas)
+    greedy_pass = GreedyPass(
+        Vectors(vectors), order, threshold, kernel, block_size, frozen=frozen, quotas=quotas
+    )
     greedy_pass.run(budget)
     return greedy_pass

@@ -1,5 +1,9 @@
 """REPR FILTER against a naive reading of its definition."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -74,11 +78,42 @@ def test_many_pairs_planted_around_one_threshold():
     assert set(ledger.verdict[spared]) == {"kept"} and set(ledger.verdict[dropped]) == {"near_duplicate"}
 
 
-def test_block_size_and_threads_do_not_matter():
+def test_block_size_does_not_matter():
     vectors, scores = make_pool("clusters", 1500, 40, np.float16, seed=8)
     expected = repr_filter(vectors, scores, threshold=0.9)
     for block_size in (1, 33, 256, 5000):
         assert same(repr_filter(vectors, scores, threshold=0.9, block_size=block_size), expected)
+
+
+#: Prints a digest of everything that a selection found. Argument: whether torch, hence bfloat16, is there.
+DIGEST = """
+import hashlib, sys
+if sys.argv[1] == "torch":
+    import torch
+import numpy as np
+from deita_assets import repr_filter
+from deita_assets_tests.core.greedy_oracle import make_pool
+digest = hashlib.sha256()
+for kind in ("clusters", "close"):
+    vectors, scores = make_pool(kind, 1600, 96, np.float32, seed=8)
+    found = repr_filter(vectors, scores, threshold=0.995)
+    assert kind == "close" or len(found.kept) > 512
+    digest.update(found.similarity.tobytes() + found.blocked_by.tobytes() + found.kept.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_neither_threads_nor_what_is_loaded_matter():
+    """In processes of their own, as thread counts are read when libraries are loaded."""
+    found = set()
+    for threads, loaded in (("1", "no torch"), ("2", "no torch"), ("2", "torch")):
+        counts = {f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL")}
+        command = [sys.executable, "-c", DIGEST, loaded]
+        done = subprocess.run(
+            command, env={**os.environ, **counts}, capture_output=True, text=True, check=True
+        )
+        found.add(done.stdout)
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -131,3 +131,12 @@ def test_tiny_vectors_are_valid(dtype):
     tiny = np.finfo(dtype).smallest_subnormal
     ledger = repr_filter(np.array([[tiny, 0], [0, tiny], [-tiny, 0]], dtype=dtype), [3, 2, 1], threshold=0.5)
     assert ledger.kept.tolist() == [0, 1, 2] and ledger.similarity[1:].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_huge_vectors_are_valid_and_infinite_ones_are_not(dtype):
+    """Their sum of squares is infinite either way."""
+    huge = np.finfo(dtype).max
+    rows = np.array([[huge, 0], [huge, huge], [np.inf, 0]], dtype=dtype)
+    ledger = repr_filter(rows, [3, 2, 1], threshold=0.5, invalid="mark")
+    assert ledger.verdict.tolist() == ["kept", "near_duplicate", "invalid"]
