@@ -24,6 +24,7 @@ from deita_assets.stores.home import HOME_VARIABLE, Home
 ALL = "all"
 
 Aggregation = Literal["sum", "mean", "max", "first", "last"]
+SelectorName = Literal["repr_filter", "score_only", "random", "k_center", "facility_location"]
 Threshold = Annotated[float, Field(gt=-1, le=1)]
 
 
@@ -40,12 +41,52 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class FilterSettings(_Section):
+    """Which rows of a scope may be selected at all; the others stay in its ledger as `excluded`. None is no limit."""
+
+    min_chars: int | None = Field(default=None, ge=0)
+    max_chars: int | None = Field(default=None, ge=1)
+    min_turns: int | None = Field(default=None, ge=1)
+    max_turns: int | None = Field(default=None, ge=1)
+    last_message_assistant: bool = False
+    #: ISO 639-1 codes; a row's own label counts, other rows are recognised (extra `language`).
+    languages: list[str] | None = None
+    licences: list[str] | None = None
+    #: `with` or `without` tools.
+    tools: Literal["with", "without"] | None = None
+    #: Leave out answers that refuse, and answers that speak of themselves as a language model.
+    refusals: bool = False
+    boilerplate: bool = False
+    #: Further phrases, looked for in answers without regard to case.
+    phrases: list[str] = []
+
+
+class ContaminationSettings(_Section):
+    """How near a row may come to an exclusion set."""
+
+    #: Words in a row that an instruction may not share with one of an exclusion set; None switches this off.
+    ngram: int | None = Field(default=13, ge=3)
+    #: Cosine similarity above which a row counts as contaminated; None switches this off.
+    similarity: Threshold | None = None
+
+
 class SelectionSettings(_Section):
     """How one scope is selected; None means the platform's default."""
 
     threshold: Threshold | None = None
     aggregation: Aggregation = "sum"
     budgets: Budgets | None = None
+    selector: SelectorName = "repr_filter"
+    #: Of `random`.
+    seed: int = Field(default=0, ge=0)
+    filters: FilterSettings = FilterSettings()
+    #: A condition in SQL over the columns of `pool` and `scored_pool`.
+    where: str | None = None
+    #: A selection version whose rows stay, in their order, before anything else is chosen.
+    frozen_base: str | None = None
+    #: Sources that no selected row may resemble; None means the common ones.
+    exclusion_sets: list[str] | None = None
+    contamination: ContaminationSettings = ContaminationSettings()
 
 
 class SourceSettings(SelectionSettings):
@@ -57,9 +98,17 @@ class SourceSettings(SelectionSettings):
 
 
 class MixtureSettings(SelectionSettings):
-    """A named list of sources that are selected together; no `sources` means all of them."""
+    """A named list of sources that are selected together; no `sources` means all of them.
+
+    Of rows that are equal in several sources the first source of the list gives its own.
+    """
 
     sources: list[str] | None = None
+    #: Rows of a source at most, whatever the budget.
+    caps: dict[str, Annotated[int, Field(ge=0)]] = {}
+    #: Share of the budget that a source may fill at most, and rows that it gets at least. One pass for each budget.
+    shares: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    floors: dict[str, Annotated[int, Field(ge=0)]] = {}
 
 
 class ScorerSettings(_Section):
@@ -124,6 +173,12 @@ class DeitaSettings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     sources: dict[str, SourceSettings] = {}
     mixtures: dict[str, MixtureSettings] = {}
+    #: Sources to keep selections clear of, such as evaluation sets; they are in no mixture that does not name them.
+    exclusion_sets: list[str] = []
+    #: Ledgers kept whole for each scope besides those that something current stands on.
+    keep_ledgers: int = Field(default=5, ge=0)
+    #: Where a selection compares vectors: `cpu`, or a torch device. It has no influence on what is selected.
+    selection_device: str = "cpu"
     #: Show the first words of near-duplicates in the Dagster UI; switch off for confidential pools.
     sample_rows_in_ui: bool = True
 
@@ -186,6 +241,17 @@ class DeitaSettings(BaseSettings):
         own = self.selection(scope_kind, scope).budgets
         return list(self.budgets if own is None else own)
 
+    def scope_exclusion_sets(self, scope_kind: str, scope: str) -> list[str]:
+        """Sources that a scope keeps clear of, in name order: its own list, else the common one."""
+        own = self.selection(scope_kind, scope).exclusion_sets
+        return sorted(set(self.exclusion_sets if own is None else own) - {scope})
+
+    @property
+    def exclusion_sources(self) -> set[str]:
+        """Every source that any scope keeps clear of; rows without an answer are welcome in them."""
+        scopes = [*self.sources.values(), *self.mixtures.values()]
+        return set(self.exclusion_sets).union(*(scope.exclusion_sets or [] for scope in scopes))
+
     def mixture_sources(self, name: str, known: list[str]) -> list[str]:
         """Sources of a mixture out of the `known` ones, in order.
 
@@ -194,7 +260,8 @@ class DeitaSettings(BaseSettings):
         """
         named = self.mixture(name).sources
         if named is None:
-            return list(known)
+            avoided = self.scope_exclusion_sets("mixture", name)
+            return [source for source in known if source not in avoided]
         missing = sorted(set(named) - set(known))
         if missing:
             raise SettingsError(

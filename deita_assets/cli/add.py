@@ -174,7 +174,10 @@ def _dry_run(
     chosen = session.settings.source(source)
     recorded = _recorded(session, source)
     seen = preview(
-        files, format_ or chosen.format or recorded[0], field_map or chosen.field_map or recorded[1]
+        files,
+        format_ or chosen.format or recorded[0],
+        field_map or chosen.field_map or recorded[1],
+        answers_required=source not in session.settings.exclusion_sources,
     )
     rejected = sum(seen.reasons.values())
     session.out.print(

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Version of the parsing rules, recorded with each batch.
 READER = "reader/1"
+#: Marks the reading of rows that may hold questions alone, so that a change of mind reads the files anew.
+WITHOUT_ANSWERS = "+questions"
 #: A source that would lose more than this share of its rows at once is more likely unmounted than meant.
 REMOVAL_GUARD = 0.20
 
@@ -47,6 +49,8 @@ class SourceReading:
     #: Files (uri) whose new edition was put in place by hand: their old rows go without further asking.
     replaced: frozenset[str] = frozenset()
     limits: ReadLimits = field(default_factory=ReadLimits)
+    #: False for exclusion sets: rows that hold questions alone come into the pool instead of quarantine.
+    answers_required: bool = True
 
 
 def ingest_source(
@@ -120,6 +124,10 @@ class _Ingest:
                 shutil.rmtree(left, ignore_errors=True)
 
     @property
+    def reader(self) -> str:
+        return READER if self.reading.answers_required else READER + WITHOUT_ANSWERS
+
+    @property
     def field_map(self) -> dict[str, str]:
         return dict(self.reading.field_map) or self.known_map
 
@@ -127,7 +135,12 @@ class _Ingest:
     def _reread(self) -> bool:
         """True when files that were read before must be read anew: other fields, another format or newer rules."""
         other_format = self.reading.format not in (None, self.known_format)
-        return other_format or self.field_map != self.known_map or bool(self.readers - {READER})
+        return other_format or self.field_map != self.known_map or bool(self.readers - {self.reader})
+
+    @property
+    def _questions_end(self) -> bool:
+        """True when rows that may lack answers came in before, and are not welcome now."""
+        return self.reading.answers_required and READER + WITHOUT_ANSWERS in self.readers
 
     def _changes(self) -> tuple[list[LandingFile], set[tuple[str, str]]]:
         standing = {(file.uri, file.file_sha256) for file in self.standing}
@@ -139,8 +152,9 @@ class _Ingest:
     def _stage(self, folder: Path, new: list[LandingFile]) -> Stage:
         paths = [self.folder / file.uri for file in new]
         known = self.reading.format or (None if self._reread else self.known_format)
-        recognised = known or recognise_format(paths, self.field_map, self.reading.limits)
-        stage = Stage(folder, self.source, recognised, self.field_map, self.reading.limits)
+        limits, required = self.reading.limits, self.reading.answers_required
+        recognised = known or recognise_format(paths, self.field_map, limits, answers_required=required)
+        stage = Stage(folder, self.source, recognised, self.field_map, limits, answers_required=required)
         self.format = recognised or self.known_format
         for path, file in zip(paths, new, strict=True):
             stage.add_file(path, file)
@@ -168,7 +182,12 @@ class _Ingest:
             n_new=n_new, n_withdrawn=n_withdrawn, n_withheld=n_withheld, changed=True,
         )  # fmt: skip
         pool.save_batch(
-            con, report, batch_id, reader=READER, extra_fields=sorted(stage.extra_fields), run_id=self.run_id
+            con,
+            report,
+            batch_id,
+            reader=self.reader,
+            extra_fields=sorted(stage.extra_fields),
+            run_id=self.run_id,
         )
         return report
 
@@ -182,6 +201,13 @@ class _Ingest:
         meant = self.reading.accept_removals or {uri for uri, _ in gone} <= self.reading.replaced
         if lost == 0 or meant or not (emptied or lost > REMOVAL_GUARD * before):
             return lost, 0
+        if self._reread and not emptied and self._questions_end:
+            raise SourceFileError(
+                f"source {self.source!r} is no exclusion set any more, and {lost:,} of its {before:,} rows have no "
+                "answer.",
+                cure=f"Name it in `exclusion_sets` again, or run `deita-assets add {self.source} "
+                "--accept-removals`. Nothing was written.",
+            )
         if self._reread and not emptied:
             raise SourceFileError(
                 f"source {self.source!r}: read with format {self.format} and fields {self.field_map or 'as named'}, "

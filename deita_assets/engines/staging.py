@@ -57,7 +57,9 @@ _SCHEMAS: dict[str, pa.Schema] = {
 }  # fmt: skip
 
 
-def recognise_format(paths: list[Path], field_map: Mapping[str, str], limits: ReadLimits) -> str | None:
+def recognise_format(
+    paths: list[Path], field_map: Mapping[str, str], limits: ReadLimits, *, answers_required: bool = True
+) -> str | None:
     """Format of the first rows of a source's files, or None when no row is of a known one."""
     rows: list[Any] = []
     for path in paths:
@@ -68,7 +70,7 @@ def recognise_format(paths: list[Path], field_map: Mapping[str, str], limits: Re
                 break
         if len(rows) >= DETECTION_ROWS:
             break
-    return detect_format(rows, field_map)
+    return detect_format(rows, field_map, answers_required=answers_required)
 
 
 @dataclass
@@ -82,12 +84,17 @@ class Preview:
 
 
 def preview(
-    paths: list[Path], format_: str | None, field_map: Mapping[str, str], limits: ReadLimits | None = None
+    paths: list[Path],
+    format_: str | None,
+    field_map: Mapping[str, str],
+    limits: ReadLimits | None = None,
+    *,
+    answers_required: bool = True,
 ) -> Preview:
     """Parse files without writing anything; keeps the first three conversations."""
     limits = limits or ReadLimits()
-    seen = Preview(format_ or recognise_format(paths, field_map, limits))
-    parser = RowParser(seen.format or "auto", field_map, limits)
+    seen = Preview(format_ or recognise_format(paths, field_map, limits, answers_required=answers_required))
+    parser = RowParser(seen.format or "auto", field_map, limits, answers_required=answers_required)
     for path in paths:
         for record in read_records(path, limits):
             seen.n_read += 1
@@ -103,8 +110,15 @@ class Stage:
     """Collects the rows of one ingest; exact duplicates within it are staged once and counted as occurrences."""
 
     def __init__(
-        self, folder: Path, source: str, format_: str | None, field_map: Mapping[str, str], limits: ReadLimits
-    ) -> None:  # fmt: skip
+        self,
+        folder: Path,
+        source: str,
+        format_: str | None,
+        field_map: Mapping[str, str],
+        limits: ReadLimits,
+        *,
+        answers_required: bool = True,
+    ) -> None:
         self.folder = folder
         self.source = source
         self.limits = limits
@@ -113,7 +127,9 @@ class Stage:
         self.reasons: Counter[str] = Counter()
         self._format = format_
         self._field_map = FieldMap.of(field_map)
-        self._parser = RowParser(format_ or "auto", self._field_map, limits)
+        self._parser = RowParser(
+            format_ or "auto", self._field_map, limits, answers_required=answers_required
+        )
         self._seen: set[str] = set()
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _SCHEMAS}
         self._written = 0

@@ -50,12 +50,18 @@ class StoredLedger:
     ledger_id: str
     scope: Scope
     spec: Mapping[str, Any]
-    threshold: float
+    threshold: float | None
     n_rows: int
     n_kept: int
     n_visited: int
     exhausted: bool
     trial: bool
+    pruned: bool = False
+
+    @property
+    def for_one_budget(self) -> bool:
+        """True when its selector is not prefix-stable, so that each budget has a ledger of its own."""
+        return "budget" in self.spec
 
     def serves(self, budget: int) -> bool:
         """True when a selection of `budget` rows can be cut from it as it is."""
@@ -115,7 +121,7 @@ def save_ledger(
     """Write a ledger with its rows, replacing a shallower pass of the same id; `head` makes it its scope's current."""
     con.execute("delete from store.ledger_row where ledger_id = ?", [ledger.ledger_id])
     con.execute(
-        "insert or replace into store.ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert or replace into store.ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null)",
         [
             ledger.ledger_id, ledger.scope.kind, ledger.scope.name, canonical_json(dict(ledger.spec)),
             ledger.threshold, ledger.n_rows, ledger.n_kept, ledger.n_visited, ledger.exhausted, ledger.trial,
@@ -142,7 +148,8 @@ def find_ledger(con: duckdb.DuckDBPyConnection, ledger_id: str) -> StoredLedger 
     """A ledger by id, or None."""
     row = first(
         con.execute(
-            "select scope_kind, scope, spec, threshold, n_rows, n_kept, n_visited, exhausted, trial "
+            "select scope_kind, scope, spec, threshold, n_rows, n_kept, n_visited, exhausted, trial, "
+            "pruned_at is not null "
             "from store.ledger where ledger_id = ?",
             [ledger_id],
         )
@@ -178,13 +185,48 @@ def head_ledger(con: duckdb.DuckDBPyConnection, scope_kind: str, scope: str) -> 
     return found
 
 
-def visited_rows(con: duckdb.DuckDBPyConnection, ledger_id: str) -> list[tuple[Any, ...]]:
-    """(sample_id, kept_position, blocked_by, similarity) of the visited rows of a ledger, in rank order."""
-    return con.execute(
-        "select sample_id, kept_position, blocked_by, similarity from store.ledger_row "
-        "where ledger_id = ? and verdict in ('kept', 'near_duplicate') order by rank",
+@dataclass(frozen=True)
+class VisitedRows:
+    """What a stored pass decided, as columns in rank order."""
+
+    sample_ids: list[str]
+    kept_position: list[int | None]
+    blocked_by: list[str | None]
+    similarity: list[float | None]
+    evol_score: list[float]
+    over_quota: list[bool]
+
+    def __len__(self) -> int:
+        """Number of rows visited."""
+        return len(self.sample_ids)
+
+
+def visited_rows(con: duckdb.DuckDBPyConnection, ledger_id: str) -> VisitedRows:
+    """The rows that the pass of a ledger decided."""
+    rows = con.execute(
+        "select sample_id, kept_position, blocked_by, similarity, evol_score, verdict = 'over_quota' "
+        "from store.ledger_row where ledger_id = ? and verdict in ('kept', 'near_duplicate', 'over_quota') "
+        "order by rank",
         [ledger_id],
     ).fetchall()
+    return VisitedRows(*([list(column) for column in zip(*rows, strict=True)] if rows else [[]] * 6))
+
+
+def prune_ledgers(con: duckdb.DuckDBPyConnection, scope: Scope, keep: int) -> list[str]:
+    """Let go of the rows of old ledgers; their specs stay. Returns their ids.
+
+    Heads and ledgers under a current selection are kept, and besides them the newest `keep` of the scope.
+    """
+    found = con.execute(
+        statement("selection/prune_ledgers"), {"scope_kind": scope.kind, "scope": scope.name, "keep": keep}
+    ).fetchall()
+    ids = [ledger_id for (ledger_id,) in found]
+    con.execute("delete from store.ledger_row where ledger_id in (select unnest(?))", [ids])
+    con.execute(
+        "update store.ledger set pruned_at = ? where ledger_id in (select unnest(?))",
+        [dt.datetime.now(dt.UTC), ids],
+    )
+    return ids
 
 
 def closest_pairs(con: duckdb.DuckDBPyConnection, ledger_id: str, limit: int) -> list[tuple[float, str, str]]:

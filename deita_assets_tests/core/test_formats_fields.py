@@ -106,7 +106,7 @@ def test_field_map_out_of_options():
 
 
 @pytest.mark.parametrize(
-    "options", [["instruction"], ["question=instruction"], ["output="], ["output=a", "output=b"], ["=x"]]
+    "options", [["instruction"], ["ask=instruction"], ["output="], ["output=a", "output=b"], ["=x"]]
 )
 def test_bad_options_are_refused_with_a_cure(options):
     with pytest.raises(UsageError) as caught:

@@ -36,7 +36,7 @@ insert into store.quarantine values
     ('s', 'old.jsonl', 'sha', 1, 'malformed_json', 'd', 'p', 'b', 1, 2);
 insert into store.ledger select id, 'source', 's',
     '{"sources": [["s", "v-of-' || id || '"]], "fingerprints": {"complexity": "c-of-' || id || '", "quality": "q"}}',
-    0.9, 8, 3, 6, false, false, now() from (values ('one'), ('two')) t(id);
+    0.9, 8, 3, 6, false, false, now(), null from (values ('one'), ('two')) t(id);
 insert into store.ledger_row values
     ('one', 's:1', 1, 'kept', null, 9, 1, null, null),
     ('one', 's:2', 2, 'near_duplicate', null, 8, null, 's:1', 0.95),

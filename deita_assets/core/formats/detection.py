@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from deita_assets.core.formats.field_map import ABSENT, FORMATS, FieldMap
+from deita_assets.core.formats.field_map import ABSENT, FORMATS, QUESTIONS, FieldMap
 
 #: Fields that must hold something for a row to be of a format; the second may be the mapped answer instead.
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -19,27 +19,41 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "messages": ("messages",),
         "alpaca": ("instruction", "output"),
         "completion": ("prompt", "completion"),
+        QUESTIONS: ("question",),
     }
 )
 
 
-def detect_format(objs: Sequence[Any], field_map: FieldMap | Mapping[str, str] | None = None) -> str | None:
+def detect_format(
+    objs: Sequence[Any],
+    field_map: FieldMap | Mapping[str, str] | None = None,
+    *,
+    answers_required: bool = True,
+) -> str | None:
     """The format of most of the rows that are of a known one, ties to the first seen; None when no row is.
 
     Rows that lack a field of their format are asked only where no row is whole.
     """
     fields = FieldMap.of(field_map)
-    return _commonest(recognise(obj, fields) for obj in objs) or _commonest(
-        recognise_partial(obj, fields) for obj in objs
-    )
+    return _commonest(
+        recognise(obj, fields, answers_required=answers_required) for obj in objs
+    ) or _commonest(recognise_partial(obj, fields) for obj in objs)
 
 
-def recognise(row: Any, fields: FieldMap) -> str | None:
-    """The first format all of whose needed fields hold something in `row`."""
+def recognise(row: Any, fields: FieldMap, *, answers_required: bool = True) -> str | None:
+    """The first format all of whose needed fields hold something in `row`.
+
+    Where answers are not required, the first whose leading field does, and then `questions`.
+    """
     if not isinstance(row, dict):
         return None
     for name in FORMATS:
         if all(_holds(row, field, fields) for field in _NEEDED[name]):
+            return name
+    if answers_required or is_message_tree(row):
+        return None
+    for name in (*FORMATS, QUESTIONS):
+        if _holds(row, _NEEDED[name][0], fields):
             return name
     return None
 
@@ -54,9 +68,15 @@ def recognise_partial(row: Any, fields: FieldMap) -> str | None:
     return None
 
 
-def first_lacking(row: dict[str, Any], format: str, fields: FieldMap) -> str | None:  # noqa: A002
+def first_lacking(
+    row: dict[str, Any],
+    format: str,  # noqa: A002
+    fields: FieldMap,
+    *,
+    answers_required: bool = True,
+) -> str | None:
     """The first needed field of `format` that `row` does not have at all; null counts as having."""
-    for field in _NEEDED[format]:
+    for field in _NEEDED[format] if answers_required else _NEEDED[format][:1]:
         if fields.read(row, field) is ABSENT and not _answered(field, format, fields):
             return field
     return None

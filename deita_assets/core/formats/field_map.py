@@ -14,6 +14,8 @@ from deita_assets.core.shown import clip
 from deita_assets.errors import UsageError
 
 FORMATS: Final = ("sharegpt", "messages", "alpaca", "completion")
+#: One more where answers are not required: questions alone, the form of many evaluation sets.
+QUESTIONS: Final = "questions"
 
 #: Fields that every format takes: a sibling system text, an answer to append, and two labels.
 _SHARED = ("system", "answer", "id", "language")
@@ -26,12 +28,14 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "messages": ("messages", "role", "content", "tools", *_SHARED),
         "alpaca": ("instruction", "input", "output", "history", *_SHARED),
         "completion": ("prompt", "completion", "role", "content", *_SHARED),
+        QUESTIONS: ("question", *_SHARED),
     }
 )
 #: Names tried in this order where the user names none; a field absent here goes by its own name.
 _USUAL_NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "output": ("output", "response"),
+        "question": ("question", "turns", "problem", "text"),
         "answer": (),
         "role": ("role", "from"),
         "content": ("content", "value"),

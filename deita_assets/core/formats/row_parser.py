@@ -7,6 +7,10 @@ What belongs here: the four formats, field by field. What does not: messages ins
     alpaca      instruction, input, output (or response), history: [[question, answer], ...]
     completion  prompt, completion: both text, or lists of messages
     each        system: text put before the messages; answer: see `FieldMap`
+
+Where answers are not required, every format may lack them, and a fifth holds nothing else:
+
+    questions   question (or turns, problem, text): text, or a list of the questions of one conversation
 """
 
 from __future__ import annotations
@@ -24,8 +28,8 @@ from deita_assets.core.formats.detection import (
     recognise_partial,
 )
 from deita_assets.core.formats.failures import checked_text, failure, within
-from deita_assets.core.formats.field_map import ABSENT, FORMATS, FieldMap
-from deita_assets.core.formats.message_list import MessageReader
+from deita_assets.core.formats.field_map import ABSENT, FORMATS, QUESTIONS, FieldMap
+from deita_assets.core.formats.message_list import MessageReader, content_text
 from deita_assets.core.formats.tool_json import read_tools
 from deita_assets.core.limits import ReadLimits
 from deita_assets.core.shown import describe
@@ -39,6 +43,9 @@ _MEDIA = ("images", "videos", "audios")
 class RowParser:
     """Reads rows of one format, or of any known one with `auto`.
 
+    Without `answers_required` a row may hold questions alone, as evaluation sets do; each is a turn whose
+    response is "".
+
     Raises:
         UsageError: the format is unknown, or does not have a mapped field.
     """
@@ -48,8 +55,11 @@ class RowParser:
         format: str = "auto",  # noqa: A002 - the word users write
         field_map: FieldMap | Mapping[str, str] | None = None,
         limits: ReadLimits = _DEFAULT_LIMITS,
+        *,
+        answers_required: bool = True,
     ) -> None:
         self.format = format
+        self.answers_required = answers_required
         self.field_map = FieldMap.of(field_map)
         self.field_map.check_format(format)
         self._limits = limits
@@ -59,6 +69,7 @@ class RowParser:
             "messages": lambda row: self._chat(row, "messages"),
             "alpaca": self._alpaca,
             "completion": self._completion,
+            QUESTIONS: self._questions,
         }
 
     def parse(self, obj: Any) -> Conversation:
@@ -90,9 +101,14 @@ class RowParser:
         """
         if is_preference_pair(row, self.field_map):
             raise failure("preference_pair", "", describe(row), "one answer")
-        if self.format != "auto" and first_lacking(row, self.format, self.field_map) is None:
+        needed = self.answers_required
+        lacking = (
+            "" if self.format == "auto"
+            else first_lacking(row, self.format, self.field_map, answers_required=needed)
+        )  # fmt: skip
+        if lacking is None:
             return self.format
-        found = recognise(row, self.field_map)
+        found = recognise(row, self.field_map, answers_required=needed)
         if is_message_tree(row) and found is None:
             raise failure("message_tree", "", describe(row), "one conversation per row")
         if self.format == "auto":
@@ -102,7 +118,6 @@ class RowParser:
             return found
         if found is not None and found != self.format:
             raise failure("format_mismatch", "", f"a row of format {found}", f"format {self.format}")
-        lacking = first_lacking(row, self.format, self.field_map) or ""
         raise failure(
             "missing_field", self._name(lacking), describe(row), f"the field of format {self.format}"
         )
@@ -115,7 +130,7 @@ class RowParser:
         instruction = self._text(row, "instruction")
         extra = self._text(row, "input", optional=True)
         messages.append(Message("user", f"{instruction}\n{extra}" if extra else instruction))
-        optional = "answer" in self.field_map.names
+        optional = self._may_lack_answer
         output = self._text(row, "output", optional=optional)
         return [*messages, Message("assistant", output)] if output or not optional else messages
 
@@ -138,9 +153,23 @@ class RowParser:
 
     def _completion(self, row: dict[str, Any]) -> list[Message]:
         prompt = self._side(row, "prompt", "user")
-        if "answer" in self.field_map.names and self._read(row, "completion") is None:
+        if self._may_lack_answer and self._read(row, "completion") is None:
             return prompt
         return prompt + self._side(row, "completion", "assistant")
+
+    def _questions(self, row: dict[str, Any]) -> list[Message]:
+        """User messages with an empty answer between them, so that each question is a turn of its own."""
+        value, where = self._read(row, "question"), self._name("question")
+        if not isinstance(value, list):
+            return [Message("user", self._text(row, "question"))]
+        if not value:
+            raise failure("bad_messages", where, describe(value), "at least one question")
+        self._reader.check_count(2 * len(value), where)
+        messages: list[Message] = []
+        for number, question in enumerate(value):
+            text = question.get("content") if isinstance(question, dict) else question
+            messages += [Message("user", content_text(text, f"{where}[{number}]")), Message("assistant", "")]
+        return messages[:-1]
 
     def _side(self, row: dict[str, Any], field: str, role: Any) -> list[Message]:
         """One half of a completion row: text of one role, or a list of messages."""
@@ -152,6 +181,8 @@ class RowParser:
     def _answer(self, row: dict[str, Any]) -> list[Message]:
         """The mapped answer: text, one message, or a list of messages without any user among them."""
         value, where = self._read(row, "answer"), self._name("answer")
+        if value is None and not self.answers_required:
+            return []
         if value is None:
             raise failure("missing_field", where, "null or nothing", "the answer to append")
         if isinstance(value, str):
@@ -183,11 +214,17 @@ class RowParser:
         if "user" not in roles:
             found = f"{len(roles)} messages of {', '.join(sorted(set(roles)))}"
             raise failure("no_user_message", "", found, "a user message")
+        if not self.answers_required:
+            return
         for message in messages[roles.index("user") :]:
             if message.role == "assistant" and message.content and not message.content.isspace():
                 return
         path = self._name("output") if name == "alpaca" else ""
         raise failure("empty_response", path, f"{len(roles)} messages", "assistant text after a user message")
+
+    @property
+    def _may_lack_answer(self) -> bool:
+        return "answer" in self.field_map.names or not self.answers_required
 
     def _read(self, row: dict[str, Any], field: str) -> Any:
         value = self.field_map.read(row, field)

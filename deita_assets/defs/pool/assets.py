@@ -63,6 +63,7 @@ def raw_pool(
             licence=config.licence or chosen.licence,
             accept_removals=config.accept_removals,
             replaced=frozenset(config.replaced),
+            answers_required=source not in platform.settings.exclusion_sources,
         )
         report = ingest_source(platform.warehouse, source, reading, run_id=context.run_id)
         if report.n_withheld:
