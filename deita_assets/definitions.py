@@ -18,6 +18,8 @@ from deita_assets.defs.scorer_training.assets import (
     scorer_evaluation,
 )
 from deita_assets.defs.scores.assets import complexity_scores, quality_scores, scored_pool
+from deita_assets.defs.selection.calibration import pooled_calibration, threshold_calibration
+from deita_assets.defs.selection.checks import pooled_drop_rate, source_drop_rate
 from deita_assets.defs.selection.ledgers import pooled_ledger, selection_ledger
 from deita_assets.defs.selection.subsets import pooled_subset, selected_subset
 from deita_assets.defs.serving.assets import serving_catalog
@@ -32,6 +34,8 @@ ASSETS = (
     selected_subset,
     pooled_ledger,
     pooled_subset,
+    threshold_calibration,
+    pooled_calibration,
     serving_catalog,
     graded_set,
     graded_features,
@@ -44,6 +48,7 @@ def build_defs(*, home_path: str = "") -> dg.Definitions:
     """A fresh graph; `home_path` overrides `$DEITA_HOME`, as tests and the CLI do."""
     return dg.Definitions(
         assets=list(ASSETS),
+        asset_checks=[source_drop_rate, pooled_drop_rate],
         jobs=[source_job],
         sensors=[landing_sensor, dead_run_sensor],
         resources={"platform": Platform(home_path=home_path), "pipes": dg.PipesSubprocessClient()},

@@ -152,7 +152,7 @@ def cover(home, measure, source, commits):
 
 
 def cut(home, ledger_id, budget):
-    from deita_assets.engines.select import cut_subset
+    from deita_assets.engines.cut import cut_subset
     from deita_assets.stores.ledgers import find_ledger
 
     with Warehouse(home).read("find") as con:

@@ -26,6 +26,8 @@ GRAPH = {
     "selected_subset": ("selection", {"source", "budget"}, {"selection_ledger"}),
     "pooled_ledger": ("selection", {"mixture"}, {"scored_pool", "embeddings"}),
     "pooled_subset": ("selection", {"mixture", "budget"}, {"pooled_ledger"}),
+    "threshold_calibration": ("selection", {"source"}, {"scored_pool", "embeddings"}),
+    "pooled_calibration": ("selection", {"mixture"}, {"scored_pool", "embeddings"}),
     "serving_catalog": ("serving", set(), {"selected_subset", "pooled_subset"}),
     "graded_set": ("scorer_training", {"complexity", "quality"}, set()),
     "graded_features": ("scorer_training", {"complexity", "quality"}, {"graded_set"}),
@@ -36,6 +38,8 @@ GRAPH = {
         {"graded_set", "graded_features", "distilled_scorer"},
     ),
 }
+#: Assets that no sensor or command brings up to date.
+ON_DEMAND = {"threshold_calibration", "pooled_calibration"}
 #: Assets that store rows in a table; the others leave files.
 TABLES = [name for name, (group, _, _) in GRAPH.items() if group not in ("serving", "scorer_training")]
 #: Seconds and gigabytes that a code server and a sensor tick have no use for.
@@ -129,11 +133,12 @@ def instance():
 
 
 @pytest.mark.parametrize("parent", ["scored_pool", "embeddings"])
-def test_a_pooled_ledger_reads_every_source(graph, instance, parent):
-    mapping = graph.get_partition_mapping(AssetKey("pooled_ledger"), AssetKey(parent))
+@pytest.mark.parametrize("asset", ["pooled_ledger", "pooled_calibration"])
+def test_what_is_pooled_reads_every_source(graph, instance, asset, parent):
+    mapping = graph.get_partition_mapping(AssetKey(asset), AssetKey(parent))
 
     assert isinstance(mapping, dg.AllPartitionMapping)
-    assert upstream(graph, instance, "pooled_ledger", "code", parent) == {"a", "b"}
+    assert upstream(graph, instance, asset, "code", parent) == {"a", "b"}
 
 
 def test_a_source_ledger_reads_its_source_alone(graph, instance):
@@ -151,6 +156,17 @@ def test_a_subset_reads_the_ledger_of_its_scope(graph, instance, subset, kind, s
     assert upstream(graph, instance, subset, subset_key(kind, scope, 60), ledger) == {scope}
 
 
+@pytest.mark.parametrize(
+    ("asset", "dimension"), [("selection_ledger", "source"), ("pooled_ledger", "mixture")]
+)
+def test_a_ledger_has_a_check_of_its_partitions(graph, asset, dimension):
+    check = graph.get_check_spec(dg.AssetCheckKey(AssetKey(asset), "drop_rate"))
+
+    assert check.partitions_def.name == dimension
+    assert not check.blocking
+    assert len(check.description) > 40
+
+
 def test_partition_keys_read_budget_then_scope():
     assert str(subset_key("source", "b", 60)) == "60|b"
     assert str(subset_key("mixture", "code", 30)) == "30|code"
@@ -160,7 +176,7 @@ def test_the_landing_sensor_runs_by_default_and_covers_one_source(graph):
     repository = defs.get_repository_def()
     sensor = repository.get_sensor_def("landing_sensor")
     job = repository.get_job("curate_source")
-    source_assets = {name for name, (_, dimension, _) in GRAPH.items() if dimension == {"source"}}
+    source_assets = {name for name, (_, dimension, _) in GRAPH.items() if dimension == {"source"}} - ON_DEMAND
 
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     assert {key.to_user_string() for key in job.asset_layer.selected_asset_keys} == source_assets
@@ -183,6 +199,8 @@ def test_assets_are_listed_in_journey_order():
         "selected_subset",
         "pooled_ledger",
         "pooled_subset",
+        "threshold_calibration",
+        "pooled_calibration",
         "serving_catalog",
         "graded_set",
         "graded_features",

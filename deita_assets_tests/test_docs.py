@@ -149,7 +149,7 @@ def test_defaults_in_the_readme_are_the_defaults():
 def test_settings_examples_are_accepted(monkeypatch):
     examples = blocks(README, "toml")
 
-    assert len(examples) == 2
+    assert len(examples) == 3
     for text in examples:
         settings = DeitaSettings(**tomllib.loads(text))
         assert isinstance(settings, BaseModel)

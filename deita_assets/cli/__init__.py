@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "add": ("add", "Add files to a source: copied into landing, parsed, counted."),
     "estimate": ("estimate", "What scoring and embedding would still take."),
     "curate": ("curate", "Score, embed and select: publish subsets of the given budgets."),
+    "calibrate": ("calibrate", "What other similarity thresholds would keep, and which one fits."),
     "status": ("status", "Sources, what is stale, and the current selections."),
     "rows": ("rows", "Rows of a scope by verdict, score or similarity."),
     "explain": ("explain", "Why a row is in or out."),

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deita_assets.cli.session import Session, with_session
+from deita_assets.core.aggregations import AGGREGATIONS
 from deita_assets.core.names import validate_budget
+from deita_assets.core.selectors import SELECTORS
 from deita_assets.errors import NotFoundError, UsageError
 from deita_assets.settings import ALL
 
@@ -27,6 +29,8 @@ class Plan:
     kind: str
     sources: tuple[str, ...]
     budgets: Mapping[str, tuple[int, ...]]
+    #: Exclusion sets of the scopes.
+    avoided: tuple[str, ...] = ()
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -48,6 +52,13 @@ class Plan:
 @click.option(
     "--threshold", type=float, help="Trial: another similarity threshold; moves no current selection."
 )
+@click.option("--where", help="Trial: only rows that meet this SQL condition over `pool` and `scored_pool`.")
+@click.option("--selector", type=click.Choice(list(SELECTORS)), help="Trial: another way to choose rows.")
+@click.option("--seed", type=click.IntRange(0), help="Trial: seed of selector `random`.")
+@click.option("--aggregation", type=click.Choice(AGGREGATIONS), help="Trial: another way to add up turns.")
+@click.option(
+    "--frozen-base", metavar="VERSION", help="Trial: the rows of this selection stay; only others compete."
+)
 @click.option("--dry-run", is_flag=True, help="Show what is stale and would run.")
 @with_session
 def command(
@@ -55,19 +66,32 @@ def command(
     sources: tuple[str, ...],
     mixtures: tuple[str, ...],
     budgets: tuple[str, ...],
-    threshold: float | None,
     dry_run: bool,
+    **trial: Any,
 ) -> None:
     """Score, embed and select; what is current is skipped, what was cut off is taken up."""
     plan = make_plan(session, sources, mixtures, budgets)
+    departures = {name: value for name, value in trial.items() if value is not None}
+    if base := departures.get("frozen_base"):
+        departures["frozen_base"] = _whole_version(session, base)
+    threshold = departures.get("threshold")
     if threshold is not None and not -1 < threshold <= 1:
         raise UsageError(f"--threshold {threshold}: expected a cosine similarity above -1 and up to 1.")
     if dry_run:
         _dry_run(session, plan)
         return
-    run_plan(session, plan, threshold)
-    document = summary(session, plan) if threshold is None else _trials(session, plan, threshold)
+    run_plan(session, plan, trial=bool(departures))
+    document = _trials(session, plan, departures) if departures else summary(session, plan)
     session.emit(document)
+
+
+def _whole_version(session: Session, prefix: str) -> str:
+    """The one selection version that starts so."""
+    from deita_assets.cli.look import find_version
+    from deita_assets.stores.serving import open_serving
+
+    with open_serving(session.home) as con:
+        return str(find_version(con, prefix)["selection_version"])
 
 
 def make_plan(
@@ -99,7 +123,13 @@ def make_plan(
             f"no budget for {', '.join(missing)}.",
             cure="Give --budget N, or set `budgets = [N]` in deita.toml.",
         )
-    return Plan(kind, tuple(dict.fromkeys(needed)), wanted)
+    avoided = {s for name in scopes for s in settings.scope_exclusion_sets(kind, name)}
+    if strangers := sorted(avoided - set(known)):
+        raise NotFoundError(
+            f"exclusion set {', '.join(strangers)} is no source of this home.",
+            cure="Add it with `deita-assets add SOURCE PATH`, or correct `exclusion_sets` in deita.toml.",
+        )
+    return Plan(kind, tuple(dict.fromkeys(needed)), wanted, tuple(sorted(avoided - set(needed))))
 
 
 def _known_sources(session: Session) -> list[str]:
@@ -127,23 +157,26 @@ def _refuse_shared_name(mixtures: list[str], sources: list[str]) -> None:
         )
 
 
-def run_plan(session: Session, plan: Plan, threshold: float | None = None) -> None:
-    """Run everything of a plan that is stale, in journey order."""
+def run_plan(session: Session, plan: Plan, *, trial: bool = False) -> None:
+    """Run everything of a plan that is stale, in journey order; for a trial, only what it reads."""
     from deita_assets.defs.automation.staleness import SOURCE_ASSETS
 
     curation = session.curation
     curation.register("source", plan.sources)
     if plan.kind == "mixture":
         curation.register("mixture", plan.scopes)
-    if threshold is None:
+    if not trial:
         curation.register("budget", [str(budget) for budget in sorted({b for _, b in plan.subsets})])
+    curation.register("source", plan.avoided)
+    for source in plan.avoided:
+        curation.source(source, ("raw_pool", "embeddings"))
     for source in plan.sources:
-        if plan.kind == "source" and threshold is None:
+        if plan.kind == "source" and not trial:
             depth = {"selection_ledger": {"budget": max(plan.budgets[source])}}
             curation.source(source, SOURCE_ASSETS, depth)
         else:
             curation.source(source, SOURCE_ASSETS[:-1])
-    if threshold is None:
+    if not trial:
         for scope, budgets in plan.budgets.items():
             if plan.kind == "mixture":
                 curation.pooled(scope, max(budgets))
@@ -207,19 +240,21 @@ def _withheld(session: Session, con: duckdb.DuckDBPyConnection, sources: tuple[s
     return [withheld_warning(source, gone) for source, gone in files.items() if gone]
 
 
-def _trials(session: Session, plan: Plan, threshold: float) -> dict[str, Any]:
+def _trials(session: Session, plan: Plan, departures: Mapping[str, Any]) -> dict[str, Any]:
     trials = []
+    with_what = ", ".join(f"{name} {value}" for name, value in departures.items())
     for scope in plan.scopes:
         shown = session.curation.trial(
-            plan.kind, scope, {"threshold": threshold, "trial_budgets": list(plan.budgets[scope])}
+            plan.kind, scope, {**departures, "trial_budgets": list(plan.budgets[scope])}
         )
         versions = {budget: shown[f"trial_{budget}"] for budget in plan.budgets[scope]}
         trials.append(
             {"scope": scope, "ledger_id": shown["ledger_id"], "kept": shown["kept"], "versions": versions}
         )
         session.out.print(
-            f"trial of {scope} at threshold {shown['threshold']}: ledger {shown['ledger_id']}, "
-            f"{shown['kept']:,} kept of {shown['visited']:,} visited; no current selection moved."
+            f"trial of {scope} with {with_what}: ledger {shown['ledger_id']}, "
+            f"{shown['kept']:,} kept of {shown['visited']:,} visited; no current selection moved.",
+            markup=False,
         )
         for budget, version in versions.items():
             session.out.print(f"  budget {budget:,}: version {version}")
@@ -236,6 +271,7 @@ def _dry_run(session: Session, plan: Plan) -> None:
     would: dict[str, list[str]] = {
         source: stale.stale_source_assets(source, wanted) for source in plan.sources
     }
+    would |= {s: stale.stale_source_assets(s, ("raw_pool", "embeddings")) for s in plan.avoided}
     below = any(would.values())
     for scope in plan.scopes:
         pooled = plan.kind == "mixture" and (below or stale.is_stale("pooled_ledger", scope))

@@ -98,7 +98,9 @@ def _meaning(row: dict[str, Any]) -> str:
             f"it would stay at a threshold of {ceil(row['similarity'] * 10_000) / 10_000:.4f} or more"
         )
     if row["verdict"] == "unvisited":
-        return "not reached: the largest budget so far was filled by rows of higher score"
+        return "not reached: the largest budget so far was filled by rows that came first"
+    if row["verdict"] == "over_quota":
+        return "dropped: its source had all the rows that its quota allows"
     return f"{row['verdict']}: {row['reason'] or 'no reason recorded'}"
 
 
@@ -135,10 +137,9 @@ def _print_verdict(session: Session, row: dict[str, Any]) -> None:
         session.out.print(f"    at this budget: {row['verdict_at_budget']}")
     nearest = row.get("nearest")
     if nearest:
-        word = "blocked by" if row["verdict"] == "near_duplicate" else "nearest kept"
-        session.out.print(
-            f"    {word} {row['blocked_by']} (similarity {row['similarity']:.4f})", markup=False
-        )
+        word = "nearest kept" if row["verdict"] == "kept" else "blocked by"
+        similar = "" if row["similarity"] is None else f" (similarity {row['similarity']:.4f})"
+        session.out.print(f"    {word} {row['blocked_by']}{similar}", markup=False)
         session.out.print(f"      user      {one_line(nearest['instruction'])}", markup=False)
         session.out.print(f"      assistant {one_line(nearest['response'])}", markup=False)
 

@@ -9,9 +9,9 @@ import click
 
 from deita_assets.cli.look import scope_kind
 from deita_assets.cli.session import Session, dictionaries, one_line, with_session
+from deita_assets.core.verdicts import VERDICTS
 from deita_assets.stores.serving import open_serving
 
-VERDICTS = ("kept", "near_duplicate", "unvisited", "unscored", "invalid")
 _SORTS = {
     "evol_score": "l.evol_score desc nulls last",
     "similarity": "l.similarity desc nulls last",

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: Ways to make one number of the products of all turns; the paper's is `sum`.
-AGGREGATIONS: Final = ("sum", "mean", "max", "first", "last")
+from deita_assets.core.aggregations import AGGREGATIONS
+
 _DIGITS = 6
 
 
@@ -66,7 +65,7 @@ def aggregate(products: Sequence[float], how: str = "sum") -> float:
 
     Args:
         products: complexity * quality of every turn, in order.
-        how: one of `AGGREGATIONS`.
+        how: one of `aggregations.AGGREGATIONS`.
 
     Returns:
         The score; NaN without turns, or when any product is not finite: a conversation with a missing turn

@@ -1,66 +1,79 @@
-"""Selection: one REPR FILTER pass per scope, its ledger kept, and subsets cut out of it.
+"""Ledgers: one pass per scope, kept with a verdict for every row, taken further in place or made again.
 
 The pass runs over numbers already in the stores; no connection is open while it does. A ledger that is too shallow
 for a budget is taken up where it stopped: its rows hold the whole order, so neither newer scores nor a newer pool
 can change it.
 
-What belongs here: from scored rows to a stored ledger, and from a ledger to a published version.
-What does not: the greedy rule itself (core), and Dagster.
+What belongs here: from scored rows to a stored ledger. What does not: the passes themselves (core), what they are
+made of (ledger_spec, screen, ranked, passes), cutting subsets (cut), and Dagster.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from deita_assets.core.block_kernel import NumpyKernel
 from deita_assets.core.fingerprint import short_digest
-from deita_assets.core.repr_filter import GreedyPass
-from deita_assets.engines.ranked import RankedRows, RowVectors, rank_rows, stored_order
-from deita_assets.errors import MixedFingerprintsError, NotFoundError
-from deita_assets.exports.card import dataset_card
-from deita_assets.exports.jsonl import write_messages_jsonl
-from deita_assets.exports.parquet import write_parquet
-from deita_assets.stores import ledgers, scored, selections
+from deita_assets.core.incremental_earlier import EarlierPass
+from deita_assets.core.selection_pass import SelectionPass
+from deita_assets.core.verdicts import KEPT, NEAR_DUPLICATE, OVER_QUOTA
+from deita_assets.engines.contamination import Contaminated, contaminated_rows
+from deita_assets.engines.ledger_spec import embedded_before, ledger_spec, refuse_unembedded
+from deita_assets.engines.parameters import SelectionParameters
+from deita_assets.engines.passes import (
+    Decided,
+    NewKernel,
+    kernel_of,
+    run_for_one_budget,
+    start_pass,
+    told_earlier,
+)
+from deita_assets.engines.ranked import RankedRows, rank_rows, stored_order
+from deita_assets.engines.screen import Screen, screen_rows
+from deita_assets.errors import StoreError
+from deita_assets.stores import ledgers
 from deita_assets.stores.ledgers import LedgerRows, Scope, StoredLedger
-from deita_assets.stores.lock import file_lock
-from deita_assets.stores.selections import Selection
-from deita_assets.stores.subsets import publish_folder
+from deita_assets.stores.ordered_vectors import OrderedVectors
+from deita_assets.stores.vectors import EmbeddingTable
 from deita_assets.stores.warehouse import Warehouse
 
-if TYPE_CHECKING:
-    import duckdb
-
-#: Version of the selection algorithm; part of every ledger's identity.
-ALGORITHM = "repr_filter/1"
-TIE_RULE = "evol_score desc, content_sha256, source"
-
 OnProgress = Callable[[int, int], None]
+#: Ledgers of a scope whose rows are kept besides those that something current stands on.
+KEEP_LEDGERS = 5
 
 
 @dataclass(frozen=True)
-class SelectionParameters:
-    """What the user may choose about a selection."""
+class PassOptions:
+    """How passes run; none of it has an influence on what they decide.
 
-    threshold: float
-    aggregation: str = "sum"
+    Attributes:
+        device: `cpu`, or a torch device.
+        keep_ledgers: older ledgers of the scope that keep their rows.
+        on_progress: called with (rows visited, rows kept).
+        on_note: called with what a reader should know: how much was taken over, and why not more.
+    """
+
+    device: str = "cpu"
+    keep_ledgers: int = KEEP_LEDGERS
+    on_progress: OnProgress | None = None
+    on_note: Callable[[str], None] = lambda note: None
+
+    @property
+    def new_kernel(self) -> NewKernel:
+        """What makes kernels."""
+        return kernel_of(self.device)
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A published selection version."""
+class LedgerInputs:
+    """What one ledger is made of."""
 
-    selection: Selection
-    directory: Path
-    new: bool
-    previous: str | None
-    counts: Mapping[str, int]
-    mix: Mapping[str, int]
+    spec: Mapping[str, Any]
+    ranked: RankedRows
+    vectors: OrderedVectors
 
 
 def make_ledger(
@@ -70,266 +83,205 @@ def make_ledger(
     *,
     budget: int | None,
     trial: bool = False,
-    on_progress: OnProgress | None = None,
+    options: PassOptions | None = None,
 ) -> StoredLedger:
     """The ledger of a scope as its scored rows stand now, at least as deep as `budget` (None: to the end).
 
     Raises:
         NotFoundError: a source of the scope, or of its newest rows, is not scored or embedded yet.
         MixedFingerprintsError: its sources were scored or embedded by different models.
+        SettingsError: parameters that do not fit the scope.
     """
-    with warehouse.read(f"ledger of {scope.name}: candidates") as con:
-        spec = _spec(con, scope, parameters)
+    options = options or PassOptions()
+    screen = screen_rows(warehouse, scope, parameters)
+    with warehouse.read(f"ledger of {scope.name}: what is known") as con:
+        spec = ledger_spec(con, scope, parameters, screen, budget)
         ledger_id = short_digest(spec)
         found = ledgers.find_ledger(con, ledger_id)
-        candidates = None if found else ledgers.candidates(con, scope.sources)
-        behind = _embedded_before(con, spec)
-        is_head = ledgers.head_id(con, scope.kind, scope.name) == ledger_id
-    if candidates is not None:
-        ranked, vectors = rank_rows(warehouse.home, spec, candidates)
-        _refuse_unembedded(scope, [candidates.sources[at] for at in vectors.missing], behind)
-        found = _first_pass(warehouse, scope, spec, ranked, vectors, budget, trial, on_progress)
-    assert found is not None  # noqa: S101 - found, or just made
-    found = deepen(warehouse, found, budget, on_progress=on_progress)
-    if not trial and not is_head:
+        head = ledgers.head_id(con, scope.kind, scope.name)
+    if found is None or found.pruned:
+        inputs = ledger_inputs(warehouse, scope, spec, screen)
+        earlier = _earlier(warehouse, inputs, head, options)
+        threshold = spec["selector"].get("threshold")
+        n_rows = len(inputs.ranked.sample_ids)
+        new = StoredLedger(ledger_id, scope, spec, threshold, n_rows, 0, 0, False, trial)
+        found = _run_pass(warehouse, new, inputs, budget, options, earlier=earlier)
+    found = deepen(warehouse, found, budget, options)
+    if not trial and head != ledger_id:
         with warehouse.write(f"ledger of {scope.name}: head") as con:
             ledgers.set_ledger_head(con, found)
+            ledgers.prune_ledgers(con, scope, options.keep_ledgers)
     return replace(found, trial=trial)
 
 
 def deepen(
-    warehouse: Warehouse, ledger: StoredLedger, budget: int | None, *, on_progress: OnProgress | None = None
+    warehouse: Warehouse, ledger: StoredLedger, budget: int | None, options: PassOptions | None = None
 ) -> StoredLedger:
-    """The same ledger, taken further in place until it serves `budget`; itself when it does already."""
-    if ledger.exhausted or (budget is not None and ledger.serves(budget)):
+    """The same ledger, taken further in place until it serves `budget`; itself when it does already.
+
+    Raises:
+        StoreError: its rows were let go, or its vectors are gone.
+    """
+    options = options or PassOptions()
+    if ledger.exhausted or ledger.for_one_budget or (budget is not None and ledger.serves(budget)):
         return ledger
+    inputs, decided = _stored_inputs(warehouse, ledger)
+    options.on_note(f"gone on after row {decided.visited:,} of {len(inputs.ranked.order):,}")
+    return _run_pass(warehouse, ledger, inputs, budget, options, decided=decided)
+
+
+def sibling(
+    warehouse: Warehouse, ledger: StoredLedger, budget: int, options: PassOptions | None = None
+) -> StoredLedger:
+    """The ledger of the same rows and rules for another budget, where each budget has a pass of its own."""
+    spec = {**ledger.spec, "budget": budget}
+    with warehouse.read(f"ledger of {ledger.scope.name} for {budget}") as con:
+        found = ledgers.find_ledger(con, short_digest(spec))
+    if found is not None and not found.pruned:
+        return found
+    inputs, _ = _stored_inputs(warehouse, ledger)
+    new = replace(ledger, ledger_id=short_digest(spec), spec=spec)
+    return _run_pass(warehouse, new, replace(inputs, spec=spec), budget, options or PassOptions())
+
+
+def ledger_inputs(
+    warehouse: Warehouse, scope: Scope, spec: Mapping[str, Any], screen: Screen
+) -> LedgerInputs:
+    """Every row of a scope, ranked, as its scores stand now."""
+    with warehouse.read(f"ledger of {scope.name}: candidates") as con:
+        candidates = ledgers.candidates(con, scope.sources)
+        behind = embedded_before(con, spec)
+    contaminated: Mapping[str, Contaminated] = {}
+    if screen.exclusion_sets:
+        clear = screen.parameters.contamination
+        contaminated = contaminated_rows(
+            warehouse, scope.sources, [source for source, _ in screen.exclusion_sets],
+            ngram=clear.ngram, similarity=clear.similarity, embedder_fp=spec["fingerprints"]["embedder"],
+        )  # fmt: skip
+    ranked, vectors = rank_rows(warehouse.home, spec, candidates, screen, contaminated)
+    unembedded = [
+        ranked.sources[at] for at in np.flatnonzero(vectors.missing) if ranked.reason[at] == "no_embedding"
+    ]
+    refuse_unembedded(scope, unembedded, behind)
+    return LedgerInputs(spec, ranked, vectors)
+
+
+def _stored_inputs(warehouse: Warehouse, ledger: StoredLedger) -> tuple[LedgerInputs, Decided]:
+    """The rows of a stored ledger as they were ranked then, and what its pass decided."""
+    if ledger.pruned:
+        raise StoreError(
+            f"the rows of ledger {ledger.ledger_id} were let go; only its spec is left.",
+            cure="Materialise the ledger of its scope again; `keep_ledgers` in deita.toml keeps more of them.",
+        )
     with warehouse.read(f"ledger {ledger.ledger_id}: rows") as con:
         ranked = stored_order(con, ledger.ledger_id)
-        decided = ledgers.visited_rows(con, ledger.ledger_id)
-    vectors = RowVectors(
-        warehouse.home, ledger.spec["fingerprints"]["embedder"], ranked.contents, ranked.order
-    )
-    vectors.require_all()
-    return _run_pass(warehouse, ledger, ranked, vectors, decided, budget, on_progress)
-
-
-def cut_subset(
-    warehouse: Warehouse,
-    ledger: StoredLedger,
-    budget: int,
-    *,
-    provenance: Mapping[str, Any],
-    trial: bool = False,
-) -> Cut:
-    """Publish the first `budget` kept rows of a ledger as an immutable, registered version."""
-    ledger = deepen(warehouse, ledger, budget)
-    home = warehouse.home
-    with warehouse.read(f"subset of {ledger.scope.name}") as con:
-        selection = selections.cut(con, ledger, budget)
-        target = home.subset(ledger.scope.kind, ledger.scope.name, budget, selection.version)
-        previous = selections.head_members(con, ledger.scope.kind, ledger.scope.name, budget)
-        counts = ledgers.verdict_counts(con, ledger.ledger_id, budget)
-        mix = Counter(member.sample_id.partition(":")[0] for member in selection.members)
-        contents = _Contents(con, selection, counts, mix)
-        lock = home.locks / f"subset-{ledger.scope.kind}-{ledger.scope.name}-{budget}.lock"
-        with file_lock(lock, f"publish {selection.version}"):
-            new = publish_folder(target, contents.write, contents.manifest(), provenance)
-    with warehouse.write(f"register {selection.version}") as con:
-        selections.register(
-            con,
-            selection,
-            str(target.relative_to(home.root)),
-            run_id=str(provenance.get("run_id", "")),
-            head=not trial,
+        rows = ledgers.visited_rows(con, ledger.ledger_id)
+    table = EmbeddingTable(warehouse.home, ledger.spec["fingerprints"]["embedder"])
+    vectors = OrderedVectors(table, ranked.contents)
+    lost = int(vectors.missing[ranked.order].sum())
+    if lost:
+        raise StoreError(
+            f"{lost} vectors of {vectors.name} that this ledger compared are gone.",
+            cure="Materialise `embeddings` again.",
         )
-    return Cut(selection, target, new, previous, counts, dict(mix))
+    return LedgerInputs(ledger.spec, ranked, vectors), Decided.of_rows(ranked, rows)
 
 
-class _Contents:
-    """The files of one subset, written from an open read connection."""
-
-    def __init__(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        selection: Selection,
-        counts: Mapping[str, int],
-        mix: Mapping[str, int],
-    ) -> None:
-        self.con, self.selection, self.counts, self.mix = con, selection, counts, mix
-        self.fingerprints = selections.fingerprint_specs(con, list(selection.spec["fingerprints"].values()))
-        self.sources = selections.source_rows(con, selection.spec)
-
-    def write(self, folder: Path) -> None:
-        """Fill an empty folder."""
-        (folder / "data").mkdir()
-        write_messages_jsonl(folder / "train.jsonl", selections.member_rows(self.con, self.selection))
-        write_parquet(
-            folder / "data" / "train-00000-of-00001.parquet", selections.member_rows(self.con, self.selection)
-        )
-        scope = self.selection.ledger.scope
-        card = dataset_card(
-            title=f"{scope.name}, {len(self.selection.members):,} rows",
-            spec=self.selection.spec, n_rows=len(self.selection.members), counts=self.counts, sources=self.sources,
-            mix=self.mix, fingerprints=self.fingerprints, version=self.selection.version,
-        )  # fmt: skip
-        (folder / "README.md").write_text(card, encoding="utf-8")
-
-    def manifest(self) -> dict[str, Any]:
-        """Everything that decided this version; files are added with their checksums."""
-        return {
-            "selection_version": self.selection.version,
-            "spec": self.selection.spec,
-            "ledger_id": self.selection.ledger.ledger_id,
-            "members_sha256": self.selection.members_sha256,
-            "n_rows": len(self.selection.members),
-            "verdicts": dict(self.counts),
-            "mix": dict(self.mix),
-            "fingerprints": {digest: dict(value) for digest, value in self.fingerprints.items()},
-            "sources": self.sources,
-        }
+def _earlier(
+    warehouse: Warehouse, inputs: LedgerInputs, head: str | None, options: PassOptions
+) -> EarlierPass | None:
+    """What the scope's current ledger still says, or None, with the reason told, when the pass starts from scratch."""
+    selector = inputs.spec["selector"]
+    if selector["name"] != "repr_filter":
+        return None
+    with warehouse.read(f"ledger {head}: what it found") as con:
+        found = ledgers.find_ledger(con, head) if head else None
+        if reason := _nothing_to_take_over(found, inputs.spec):
+            options.on_note(f"from scratch: {reason}")
+            return None
+        rows = ledgers.visited_rows(con, str(head))
+    earlier = told_earlier(inputs.ranked, rows)
+    known = int((earlier.nearest >= 0).sum())
+    options.on_note(f"taking over {known:,} of the {len(rows):,} nearest rows that ledger {head} had found")
+    return earlier
 
 
-def _spec(con: duckdb.DuckDBPyConnection, scope: Scope, parameters: SelectionParameters) -> dict[str, Any]:
-    """What decides a ledger: its digest is `ledger_id`."""
-    sources = sorted(set(scope.sources))  # their order in the settings decides nothing
-    versions = ledgers.scored_versions(con, sources)
-    missing = [source for source in sources if source not in versions]
-    if missing or not sources:
-        raise NotFoundError(
-            f"{scope.kind} {scope.name!r}: no scored pool for {', '.join(missing) or 'any source'}.",
-            cure="Materialise scored_pool for them, or run `deita-assets curate`.",
-        )
-    embedders = {source: scored.coverage(con, source, "embedding").fingerprint for source in sources}
-    return {
-        "scope_kind": scope.kind,
-        "scope": scope.name,
-        "sources": [[source, versions[source][0]] for source in sources],
-        "fingerprints": {
-            "complexity": _same(scope, "complexity scorer", {s: versions[s][1] for s in sources}),
-            "quality": _same(scope, "quality scorer", {s: versions[s][2] for s in sources}),
-            "embedder": _same(scope, "embedder", embedders),
-        },
-        "aggregation": parameters.aggregation,
-        "selector": {"name": "repr_filter", "threshold": parameters.threshold},
-        "exclusion_sets": [],
-        "frozen_base": None,
-        "tie_rule": TIE_RULE,
-        "algorithm": ALGORITHM,
-    }
-
-
-def _same(scope: Scope, what: str, by_source: Mapping[str, str]) -> str:
-    if len(set(by_source.values())) > 1:
-        named = ", ".join(f"{source}: {digest}" for source, digest in sorted(by_source.items()))
-        raise MixedFingerprintsError(
-            f"{scope.kind} {scope.name!r} would mix results of more than one {what} ({named}).",
-            cure="Run `deita-assets curate` so that every source is covered by the model in the settings.",
-        )
-    return next(iter(by_source.values()))
-
-
-def _embedded_before(con: duckdb.DuckDBPyConnection, spec: Mapping[str, Any]) -> set[str]:
-    """Sources whose embeddings were last completed for another version of their pool than the scored one."""
-    return {
-        source
-        for source, version in spec["sources"]
-        if scored.coverage(con, source, "embedding").pool_version != version
-    }
-
-
-def _refuse_unembedded(scope: Scope, unembedded: list[str], behind: set[str]) -> None:
-    """Refuse rows that are only not embedded yet: the ledger's id would not change once they are."""
-    late = Counter(source for source in unembedded if source in behind)
-    if late:
-        shown = ", ".join(f"{source}: {count:,}" for source, count in sorted(late.items()))
-        raise NotFoundError(
-            f"{scope.kind} {scope.name!r}: rows without an embedding ({shown}); embeddings and scored pool are of "
-            "different versions of the pool.",
-            cure="Materialise embeddings and scored_pool for them, or run `deita-assets curate`.",
-        )
-
-
-def _first_pass(
-    warehouse: Warehouse,
-    scope: Scope,
-    spec: Mapping[str, Any],
-    ranked: RankedRows,
-    vectors: RowVectors,
-    budget: int | None,
-    trial: bool,
-    on_progress: OnProgress | None,
-) -> StoredLedger:
-    ledger = StoredLedger(
-        short_digest(spec),
-        scope,
-        spec,
-        spec["selector"]["threshold"],
-        len(ranked.sample_ids),
-        0,
-        0,
-        False,
-        trial,
-    )
-    return _run_pass(warehouse, ledger, ranked, vectors, [], budget, on_progress)
+def _nothing_to_take_over(found: StoredLedger | None, spec: Mapping[str, Any]) -> str | None:
+    """Why a ledger says nothing about another one's rows, or None when it does."""
+    quotas = {"caps", "shares", "floors"} & set(spec["selector"])
+    if quotas:
+        return f"the selector has {', '.join(sorted(quotas))}"
+    if found is None or found.pruned or not found.n_visited:
+        return "the scope has no earlier ledger"
+    if found.spec["selector"]["name"] != "repr_filter":
+        return f"its earlier ledger was made by {found.spec['selector']['name']}"
+    if found.spec["fingerprints"]["embedder"] != spec["fingerprints"]["embedder"]:
+        return "its earlier ledger compared the vectors of another embedder"
+    return None
 
 
 def _run_pass(
     warehouse: Warehouse,
     ledger: StoredLedger,
-    ranked: RankedRows,
-    vectors: RowVectors,
-    decided: list[tuple[Any, ...]],
+    inputs: LedgerInputs,
     budget: int | None,
-    on_progress: OnProgress | None,
+    options: PassOptions,
+    *,
+    decided: Decided | None = None,
+    earlier: EarlierPass | None = None,
 ) -> StoredLedger:
-    greedy = _resumed(vectors, ranked, ledger.threshold, decided)
-    if len(ranked.order):
-        greedy.run(budget, on_progress)
-    rows = _ledger_rows(ranked, greedy)
-    done = replace(ledger, n_kept=len(greedy.kept), n_visited=greedy.visited, exhausted=greedy.exhausted)
+    done = _decided_pass(inputs, decided, earlier, budget, options)
+    rows = _ledger_rows(inputs.ranked, done)
+    ledger = replace(
+        ledger, n_kept=len(done.kept), n_visited=done.visited, exhausted=done.exhausted, pruned=False
+    )
     with warehouse.write(f"ledger {ledger.ledger_id}") as con:
         # Another process may have gone on with the same pass meanwhile; the deeper one holds all of this one.
         stored = ledgers.find_ledger(con, ledger.ledger_id)
-        if stored is not None and stored.n_visited >= done.n_visited:
+        if stored is not None and not stored.pruned and stored.n_visited >= ledger.n_visited:
             return stored
-        ledgers.save_ledger(con, done, rows, head=False)
-    return done
+        ledgers.save_ledger(con, ledger, rows, head=False)
+    return ledger
 
 
-def _resumed(
-    vectors: RowVectors, ranked: RankedRows, threshold: float, decided: list[tuple[Any, ...]]
-) -> GreedyPass:
-    kernel = NumpyKernel()
-    if not decided:
-        return GreedyPass(vectors, ranked.order, threshold, kernel)
-    rank_of = {ranked.sample_ids[row]: rank for rank, row in enumerate(ranked.order)}
-    return GreedyPass.resume(
-        vectors,
-        ranked.order,
-        threshold,
-        kernel,
-        visited=len(decided),
-        kept=np.array([rank for rank, row in enumerate(decided) if row[1] is not None], np.int64),
-        blocked_by=np.array([-1 if row[2] is None else rank_of[row[2]] for row in decided], np.int64),
-        similarity=np.array([np.nan if row[3] is None else row[3] for row in decided], np.float64),
-    )
+def _decided_pass(
+    inputs: LedgerInputs,
+    decided: Decided | None,
+    earlier: EarlierPass | None,
+    budget: int | None,
+    options: PassOptions,
+) -> SelectionPass:
+    if "budget" in inputs.spec:
+        done, lowered = run_for_one_budget(
+            inputs.spec, inputs.ranked, inputs.vectors, options.new_kernel, options.on_progress
+        )
+        for source, floor in lowered.items():
+            options.on_note(f"the floor of {source} is lowered to {floor:,} rows: the pool holds no more")
+        return done
+    started = start_pass(inputs.spec, inputs.ranked, inputs.vectors, options.new_kernel, decided, earlier)
+    if len(inputs.ranked.order):
+        started.run(budget, options.on_progress)
+    return started
 
 
-def _ledger_rows(ranked: RankedRows, greedy: GreedyPass) -> LedgerRows:
-    n_rows = len(ranked.sample_ids)
+def _ledger_rows(ranked: RankedRows, done: SelectionPass) -> LedgerRows:
+    """Verdicts in the order of the rows: what a pass thinks in ranks, and what was known before it."""
+    n_rows, order = len(ranked.sample_ids), ranked.order
     rank = np.full(n_rows, -1, np.int64)
     position = np.full(n_rows, -1, np.int64)
-    similarity = np.full(n_rows, np.nan)
-    blocked_by: list[str | None] = [None] * n_rows
-    verdict = list(ranked.verdict)
-    rank[ranked.order] = np.arange(1, len(ranked.order) + 1)
-    position[ranked.order[greedy.kept]] = np.arange(1, len(greedy.kept) + 1)
-    similarity[ranked.order] = greedy.similarity
-    for at in range(greedy.visited):
-        row = int(ranked.order[at])
-        verdict[row] = "kept" if greedy.is_kept[at] else "near_duplicate"
-        if greedy.blocked_by[at] >= 0:
-            blocked_by[row] = ranked.sample_ids[ranked.order[greedy.blocked_by[at]]]
+    similarity, verdict, blocked_by = ranked.similarity.copy(), list(ranked.verdict), list(ranked.blocked_by)
+    rank[order] = np.arange(1, len(order) + 1)
+    position[order[done.kept]] = np.arange(1, len(done.kept) + 1)
+    similarity[order] = done.similarity
+    for at in np.flatnonzero(done.blocked_by >= 0):
+        blocked_by[order[at]] = ranked.sample_ids[order[done.blocked_by[at]]]
+    for of, name in (
+        (done.blocked_by >= 0, NEAR_DUPLICATE),
+        (done.is_over_quota, OVER_QUOTA),
+        (done.is_kept, KEPT),
+    ):
+        for row in order[of]:
+            verdict[row] = name
     return LedgerRows(
         ranked.sample_ids, rank, verdict, ranked.reason, ranked.evol_score, position, blocked_by, similarity
     )

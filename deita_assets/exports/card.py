@@ -19,18 +19,31 @@ def dataset_card(
     mix: Mapping[str, int],
     fingerprints: Mapping[str, Mapping[str, Any]],
     version: str,
+    turns: tuple[float, float] | None = None,
 ) -> str:
-    """Markdown card of one selection version."""
+    """Markdown card of one selection version.
+
+    Args:
+        title: heading.
+        spec: of the selection.
+        n_rows: selected rows.
+        counts: rows of the ledger by verdict at this budget.
+        sources: name, licence, rows and files of each source.
+        mix: source -> selected rows.
+        fingerprints: digest -> name and spec.
+        version: of the selection.
+        turns: mean turns of a selected row, and of a row of the pool.
+    """
     names = {digest: f"{f['name']} ({digest})" for digest, f in fingerprints.items()}
     used = spec["fingerprints"]
     lines = [
         "---", "configs:", "- config_name: default", "  data_files:", "  - split: train",
         "    path: data/train-*.parquet", "---", "", f"# {_cell(title)}", "",
-        f"{n_rows:,} conversations selected with REPR FILTER (DEITA, Liu et al., ICLR 2024): in order of "
-        f"evol_score, a row is kept unless its similarity to a kept row is above {spec['selector']['threshold']}.", "",
+        f"{n_rows:,} conversations selected {_rule(spec['selector'])}", "",
         "| | |", "|---|---|", f"| selection version | `{version}` |",
         f"| scope | {_cell(spec['scope_kind'])} `{_cell(spec['scope'])}` |", f"| budget | {spec['budget']:,} |",
-        f"| aggregation over turns | {spec['aggregation']} |",
+        f"| aggregation over turns | {spec['aggregation']} |", *_limits(spec),
+        *([f"| turns of a row, on average | {turns[0]:.2f} selected, {turns[1]:.2f} in the pool |"] if turns else []),
         *(f"| {role} | `{_cell(names.get(digest, digest))}` |" for role, digest in used.items()), "",
         "## Sources", "", "| source | licence | pool rows | selected | files |", "|---|---|---|---|---|",
         *(_source_line(source, mix) for source in sources), "",
@@ -40,6 +53,33 @@ def dataset_card(
         "with ids, ranks and scores. `manifest.json` pins everything that decided them.", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _rule(selector: Mapping[str, Any]) -> str:
+    """How rows were chosen, in a sentence."""
+    rules = {
+        "repr_filter": "with REPR FILTER (DEITA, Liu et al., ICLR 2024): in order of evol_score, a row is kept unless "
+        f"its similarity to a kept row is above {selector.get('threshold')}.",
+        "score_only": "by evol_score alone.",
+        "random": f"at random (seed {selector.get('seed')}).",
+        "k_center": "by greedy k-center: always the row that is farthest from those kept.",
+        "facility_location": "by greedy facility location: rows that together are near to the whole pool.",
+    }
+    return rules[selector["name"]]
+
+
+def _limits(spec: Mapping[str, Any]) -> list[str]:
+    """What else decided, where anything did."""
+    selector, filters, sets, base = (
+        spec.get(k) for k in ("selector", "filters", "exclusion_sets", "frozen_base")
+    )
+    named = {name: selector[name] for name in ("caps", "shares", "floors") if selector and name in selector}
+    named |= {f"filter {name}": value for name, value in (filters or {}).items() if name != "excluded_sha256"}
+    if sets:
+        named["kept clear of"] = ", ".join(source for source, _ in sets["sets"])
+    if base:
+        named["frozen base"] = base["selection_version"]
+    return [f"| {_cell(name)} | {_cell(value)} |" for name, value in named.items()]
 
 
 def _source_line(source: Mapping[str, Any], mix: Mapping[str, int]) -> str:

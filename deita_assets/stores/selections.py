@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from deita_assets.core.fingerprint import canonical_json, sha256_hex, short_digest
-from deita_assets.errors import StoreError
+from deita_assets.errors import NotFoundError, StoreError
 from deita_assets.stores.ledgers import StoredLedger
 from deita_assets.stores.sql import first, statement
 
@@ -32,6 +32,16 @@ class Member:
     position: int
     sample_id: str
     rank: int
+    evol_score: float
+
+
+@dataclass(frozen=True)
+class BaseRow:
+    """A row of a shipped selection, as it was when it was shipped."""
+
+    sample_id: str
+    content_sha256: str
+    source: str
     evol_score: float
 
 
@@ -67,6 +77,46 @@ def cut(con: duckdb.DuckDBPyConnection, ledger: StoredLedger, budget: int) -> Se
         [ledger.ledger_id, budget],
     ).fetchall()
     return Selection(ledger, budget, tuple(Member(*row) for row in rows))
+
+
+@dataclass(frozen=True)
+class TurnBias:
+    """Mean turns of the selected rows and of all rows of the ledger: the sum over turns favours long talks."""
+
+    selected: float
+    pool: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times more turns a selected row has; NaN for an empty pool."""
+        return self.selected / self.pool if self.pool else float("nan")
+
+
+def turn_bias(con: duckdb.DuckDBPyConnection, selection: Selection) -> TurnBias:
+    """How the turns of a selection compare with those of what it was selected from."""
+    row = first(
+        con.execute(
+            "select coalesce(avg(c.n_turns) filter (where r.kept_position <= ?), 0), coalesce(avg(c.n_turns), 0) "
+            "from store.ledger_row r join store.conversation c on c.sample_id = r.sample_id where r.ledger_id = ?",
+            [selection.budget, selection.ledger.ledger_id],
+        )
+    )
+    return TurnBias(*row) if row else TurnBias(0.0, 0.0)
+
+
+def base_rows(con: duckdb.DuckDBPyConnection, version: str) -> tuple[BaseRow, ...]:
+    """The rows of a selection version in order, without those that were taken down since.
+
+    Raises:
+        NotFoundError: there is no such version.
+    """
+    if not first(con.execute("select 1 from store.selection where selection_version = ?", [version])):
+        raise NotFoundError(
+            f"frozen base {version!r} is no selection version of this home.",
+            cure="`deita-assets selections` lists them; give the whole version.",
+        )
+    rows = con.execute(statement("selection/base_rows"), {"version": version}).fetchall()
+    return tuple(BaseRow(*row) for row in rows)
 
 
 def register(

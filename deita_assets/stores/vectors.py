@@ -171,6 +171,27 @@ class EmbeddingTable:
         keys = self._table.search().select(["content_sha256"]).to_arrow()
         return set(keys["content_sha256"].to_pylist())
 
+    def row_ids(self, contents: Sequence[str]) -> NDArray[np.int64]:
+        """Row id of each content, (n,) int64, -1 where there is none; good for `take` of this object."""
+        self._table.checkout(self._table.version)  # a compaction would give rows other ids
+        keys = self._table.search().select(["content_sha256"]).with_row_id(True).to_arrow()
+        row_id = dict(zip(keys["content_sha256"].to_pylist(), keys["_rowid"].to_pylist(), strict=True))
+        return np.fromiter((row_id.get(content, -1) for content in contents), np.int64, len(contents))
+
+    def take(self, row_ids: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Vectors of these row ids, in their order, float16 (n, dimension)."""
+        if not len(row_ids):
+            return np.empty((0, self.dimension), np.float16)
+        distinct, back = np.unique(row_ids, return_inverse=True)
+        got = self._table.take_row_ids(distinct.tolist()).select(["vector"]).with_row_id().to_arrow()
+        vectors = _matrix(got["vector"].combine_chunks(), self.dimension)
+        place = np.argsort(got["_rowid"].to_numpy())  # Lance gives rows in its own order
+        return vectors[place[back]]
+
+    def scan(self, contents: Sequence[str]) -> NDArray[np.float16]:
+        """Vectors of `contents`, every one of which is stored, in their order, float16 (n, dimension)."""
+        return self.load(contents)[0]
+
     def load(self, contents: Iterable[str]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
         """Vectors of `contents`, in their order.
 
@@ -187,13 +208,18 @@ class EmbeddingTable:
             keys = batch["content_sha256"].to_pylist()
             at = np.fromiter((place.get(key, -1) for key in keys), np.int64, len(keys))
             hit = at >= 0
-            vectors = batch["vector"].flatten().to_numpy(zero_copy_only=False).reshape(-1, self.dimension)
-            held[at[hit]] = vectors[hit]
+            held[at[hit]] = _matrix(batch["vector"], self.dimension)[hit]
             found[at[hit]] = True
         if len(place) == len(wanted):
             return held, found
         back = [place[content] for content in wanted]
         return held[back], found[back]
+
+
+def _matrix(vectors: Any, dimension: int) -> NDArray[np.float16]:
+    """Arrow's fixed-size lists as (n, dimension)."""
+    matrix: NDArray[np.float16] = vectors.flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
+    return matrix
 
 
 def comparable(vectors: NDArray[np.float16]) -> NDArray[np.bool_]:

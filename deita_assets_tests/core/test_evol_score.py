@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deita_assets.core.evol_score import AGGREGATIONS, aggregate, expected_score, turn_products
+from deita_assets.core.aggregations import AGGREGATIONS
+from deita_assets.core.evol_score import aggregate, expected_score, turn_products
 
 finite = st.floats(-50, 50)
 

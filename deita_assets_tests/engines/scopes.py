@@ -6,8 +6,10 @@ import shutil
 
 import numpy as np
 
+from deita_assets.engines.cut import cut_subset
+from deita_assets.engines.parameters import SelectionParameters
 from deita_assets.engines.score_pool import score_pool
-from deita_assets.engines.select import SelectionParameters, make_ledger
+from deita_assets.engines.select import PassOptions, make_ledger
 from deita_assets.stores import scored
 from deita_assets.stores.home import Home
 from deita_assets.stores.ledgers import Scope
@@ -88,12 +90,17 @@ class Scoped(Study):
         )
 
     def ledger(
-        self, *sources, threshold=0.9, budget=None, aggregation="sum", kind=None, name=None, **options
+        self, *sources, threshold=0.9, budget=None, kind=None, name=None, trial=False, options=None, **chosen
     ):
+        """The ledger of a scope; `chosen` are further selection parameters."""
         scope = Scope(kind or ("source" if len(sources) == 1 else "mixture"), name or sources[0], sources)
-        return make_ledger(
-            self.warehouse, scope, SelectionParameters(threshold, aggregation), budget=budget, **options
-        )
+        parameters = SelectionParameters(threshold, **chosen)
+        self.notes = []
+        options = options or PassOptions(on_note=self.notes.append)
+        return make_ledger(self.warehouse, scope, parameters, budget=budget, trial=trial, options=options)
+
+    def subset(self, ledger, budget, trial=False):
+        return cut_subset(self.warehouse, ledger, budget, provenance={"run_id": "run"}, trial=trial)
 
     def rows(self, ledger):
         """{sample_id: stored row} of a ledger."""
@@ -117,11 +124,22 @@ class _Ones(dict):
         return 1.0
 
 
-def expected_rows(candidates, threshold, budget=None):
-    """What a naive pass decides about rows that all have a score and a vector."""
+def expected_rows(candidates, threshold, budget=None, priority=()):
+    """What a naive pass decides about rows that all have a score and a vector.
+
+    Of equal rows only the one of the source that `priority` names first takes part.
+    """
+    first = {}
+    for row in sorted(candidates, key=lambda row: priority.index(row[2]) if priority else 0):
+        first.setdefault(row[1], row[0])
+    repeated = [row for row in candidates if first[row[1]] != row[0]]
+    candidates = [row for row in candidates if first[row[1]] == row[0]]
+    expected = {
+        row[0]: (row[0], None, "excluded", "exact_duplicate", row[3], None, first[row[1]], None)
+        for row in repeated
+    }
     order = sorted(range(len(candidates)), key=lambda at: (-candidates[at][3], *candidates[at][1:3]))
     kept, decided = greedy([row[4] for row in candidates], order, threshold, budget)
-    expected = {}
     for rank, at in enumerate(order, 1):
         keep, neighbour, similarity = decided.get(at, (None, -1, math.nan))
         expected[candidates[at][0]] = (

@@ -10,7 +10,7 @@ import pytest
 
 from deita_assets.engines import select as engine
 from deita_assets.engines.score_pool import score_pool
-from deita_assets.engines.select import deepen
+from deita_assets.engines.select import PassOptions, deepen
 from deita_assets.errors import MixedFingerprintsError, NotFoundError, StoreError
 from deita_assets.stores.home import Home
 from deita_assets.stores.ledgers import find_ledger, head_ledger, verdict_counts
@@ -78,20 +78,24 @@ def test_a_ledger_goes_on_to_a_larger_budget_as_if_it_had_never_stopped(pools, k
 
 
 def test_a_mixture_finds_duplicates_across_its_sources(pools):
-    """The same conversation in both: the source that comes first in name order keeps it."""
-    ledger = pools.ledger("spread", "s-spread", "clusters", threshold=0.95, name="m")
-    rows = pools.rows(ledger)
-    assert rows == expected_rows(pools.candidates("spread", "s-spread", "clusters"), 0.95)
-    assert ledger.n_rows == 90 + 45 + 90
-    repeated = [row for row in rows.values() if f"s-{row[0]}" in rows]
-    assert len(repeated) == 45
-    assert {row[2] for row in repeated} == {"near_duplicate"}
-    assert all(row[6] == f"s-{row[0]}" for row in repeated if rows[f"s-{row[0]}"][2] == "kept")
+    """The same conversation in both: the source that is named first gives its own."""
+    for sources in (("spread", "s-spread", "clusters"), ("clusters", "s-spread", "spread")):
+        ledger = pools.ledger(*sources, threshold=0.95, name="m")
+        rows = pools.rows(ledger)
+        assert rows == expected_rows(pools.candidates(*sources), 0.95, priority=sources)
+        assert ledger.n_rows == 90 + 45 + 90
+        repeated = [row for row in rows.values() if row[3] == "exact_duplicate"]
+        assert len(repeated) == 45
+        second = sources[1] if sources[0] == "spread" else "spread"
+        assert {row[0].partition(":")[0] for row in repeated} == {second}
+        assert {row[2] for row in repeated} == {"excluded"}
+        assert all(row[6].partition(":")[2] == row[0].partition(":")[2] for row in repeated)
 
 
-def test_the_order_and_repeats_of_sources_decide_nothing(pools):
+def test_repeats_of_sources_decide_nothing_but_their_order_is_their_priority(pools):
     first = pools.ledger("spread", "s-spread", name="m")
-    assert pools.ledger("s-spread", "spread", "spread", name="m").ledger_id == first.ledger_id
+    assert pools.ledger("spread", "s-spread", "spread", name="m").ledger_id == first.ledger_id
+    assert pools.ledger("s-spread", "spread", name="m").ledger_id != first.ledger_id
 
 
 def test_the_same_inputs_write_nothing_again(pools):
@@ -176,16 +180,18 @@ def test_rows_that_cannot_be_selected_have_a_verdict_and_a_reason(scoped):
     assert sum(row[2] in ("invalid", "unscored") for row in scoped.rows(ledger).values()) == 3
 
 
-def test_a_stored_vector_without_direction_is_invalid_and_stops_nobody(scoped):
+def test_a_damaged_vector_stops_the_pass_that_needs_it(scoped):
     scoped.source("s", {"a": (3.0, np.eye(5)[0]), "b": (2.0, np.zeros(5)), "c": (1.0, np.eye(5)[1])})
     ((content,),) = scoped.query(
         "select c.content_sha256 from store.conversation c join store.turn t on t.sample_id = c.sample_id "
         "where t.instruction = 'b'"
     )
     EmbeddingTable(scoped.home, scoped.embedder.fingerprint.digest).insert([content], np.full((1, 5), np.inf))
-    ledger = scoped.ledger("s")
-    reasons = sorted((row[2], row[3]) for row in scoped.rows(ledger).values())
-    assert reasons == [("invalid", "unusable_embedding"), ("kept", None), ("kept", None)]
+    with pytest.raises(
+        StoreError, match=f"1 vectors of .* are zero or not finite, that of content {content}"
+    ):
+        scoped.ledger("s")
+    assert scoped.query("select count(*) from store.ledger") == [(0,)]
 
 
 def test_rows_that_are_only_not_embedded_yet_are_not_called_invalid(scoped):
@@ -229,10 +235,10 @@ def test_a_shallower_pass_that_ends_later_does_not_undo_a_deeper_one(scoped):
     first = scoped.ledger("s", threshold=0.9, budget=3)
     real = engine._run_pass
 
-    def overtaken(*arguments):
+    def overtaken(*arguments, **named):
         engine._run_pass = real
         deepen(scoped.warehouse, first, 20)
-        return real(*arguments)
+        return real(*arguments, **named)
 
     engine._run_pass = overtaken
     late = deepen(scoped.warehouse, first, 5)
@@ -311,5 +317,6 @@ def test_a_source_that_is_empty_now_does_not_stop_a_mixture(scoped):
 def test_progress_is_told(scoped):
     scoped.random_source("s", "spread", 30, seed=3)
     told = []
-    ledger = scoped.ledger("s", on_progress=lambda visited, kept: told.append((visited, kept)))
+    options = PassOptions(on_progress=lambda visited, kept: told.append((visited, kept)))
+    ledger = scoped.ledger("s", options=options)
     assert told[-1] == (30, ledger.n_kept)

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from deita_assets.engines import select as engine
+from deita_assets.engines import cut as engine
+from deita_assets.engines.cut import cut_subset
 from deita_assets.engines.score_pool import score_pool
-from deita_assets.engines.select import cut_subset, deepen
+from deita_assets.engines.select import deepen
 from deita_assets.errors import StoreError
 from deita_assets.exports.jsonl import write_messages_jsonl
 from deita_assets.stores import ledgers, selections
@@ -248,7 +249,7 @@ def test_a_trial_is_registered_and_moves_no_head(scoped):
 def test_killed_while_publishing(scoped, place, stands):
     """The folder is there as a whole or not at all, and the next call completes files and registry."""
     if place.endswith("write_parquet"):
-        place = "deita_assets.engines.select:write_parquet"
+        place = "deita_assets.engines.cut:write_parquet"
     ledger = scoped.ledger("s")
     assert crashes.run(crashes.cut, scoped.home, ledger.ledger_id, 3, kill_at=place) == crashes.KILLED
     parent = scoped.home.subsets / "source" / "s" / "3"

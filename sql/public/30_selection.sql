@@ -39,15 +39,21 @@ join store.conversation c on c.sample_id = m.sample_id
 join store.occurrence o on o.sample_id = m.sample_id
 left join store.ledger_row r on r.ledger_id = s.ledger_id and r.sample_id = m.sample_id;
 
--- Verdicts of any ledger as they stand at one budget: rows after the budget-th kept row are beyond_budget.
+-- Verdicts of any ledger as they stand at one budget: what comes after the budget-th kept row is beyond_budget.
+-- (Whether a row comes after it is told by its position if it was kept, else by its rank.)
 create or replace macro main.ledger_at(ledger_id, budget) as table
 select
     r.sample_id, r.rank,
-    case when r.rank > cut.last_rank then 'beyond_budget' else r.verdict end as verdict,
+    case
+        when r.kept_position > budget then 'beyond_budget'
+        when r.verdict in ('near_duplicate', 'over_quota') and r.rank > cut.last_rank then 'beyond_budget'
+        when r.verdict = 'unvisited' and cut.last_rank is not null then 'beyond_budget'
+        else r.verdict
+    end as verdict,
     r.reason, r.evol_score, r.kept_position, r.blocked_by, r.similarity
 from store.ledger_row r
 cross join (
-    select coalesce(max(k.rank) filter (where k.kept_position = budget), 9223372036854775807) as last_rank
+    select max(k.rank) filter (where k.kept_position = budget) as last_rank
     from store.ledger_row k where k.ledger_id = ledger_id
 ) cut
 where r.ledger_id = ledger_id;

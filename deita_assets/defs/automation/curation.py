@@ -99,13 +99,19 @@ class Curation:
     def trial(self, scope_kind: str, scope: str, config: dict[str, Any]) -> dict[str, Any]:
         """Run a ledger with run config; returns the metadata of its observation."""
         asset = "selection_ledger" if scope_kind == "source" else "pooled_ledger"
-        self._run(scope, [asset], {asset: config})
+        self._run(scope, [asset], {asset: config}, checks=False)
         records = self._instance.fetch_observations(
             dg.AssetRecordsFilter(asset_key=AssetKey(asset), asset_partitions=[scope]), limit=1
         ).records
         observation = records[0].event_log_entry.asset_observation
         assert observation is not None  # noqa: S101 - fetched as one
         return {name: value.value for name, value in observation.metadata.items()}
+
+    def calibration(self, scope_kind: str, scope: str, rows: int) -> str:
+        """Calibrate a scope over its best `rows` rows; returns the id of the result."""
+        asset = "threshold_calibration" if scope_kind == "source" else "pooled_calibration"
+        self._run(scope, [asset], {asset: {"rows": rows}})
+        return str(self.stale.data_version(asset, scope))
 
     def serving(self) -> None:
         """Publish the serving copy."""
@@ -124,18 +130,31 @@ class Curation:
             self._on_run(Ran(str(partition), tuple(wanted), 0.0, skipped=True))
 
     def _run(
-        self, partition: str | None, assets: Sequence[str], config: dict[str, Any] | None = None
+        self,
+        partition: str | None,
+        assets: Sequence[str],
+        config: dict[str, Any] | None = None,
+        *,
+        checks: bool = True,
     ) -> None:
         began = monotonic()
         self._on_start(str(partition or ""), assets)
         ops = {
             "ops": {asset: {"config": values} for asset, values in (config or {}).items() if asset in assets}
         }
+        keys = [AssetKey(asset) for asset in assets]
+        # A run of selected assets runs their checks too; one that gives no materialisation would leave them skipped,
+        # in the place of what they last found.
+        job = (
+            self._job
+            if checks
+            else self._job.get_subset(asset_selection=set(keys), asset_check_selection=set())
+        )
         with interruptible(self._instance, {CURATE_ID: self.curate_id}):
-            result = self._job.execute_in_process(
+            result = job.execute_in_process(
                 instance=self._instance,
                 partition_key=partition,
-                asset_selection=[AssetKey(asset) for asset in assets],
+                asset_selection=keys if checks else None,
                 run_config={**_QUIET, **ops},
                 tags={CURATE_ID: self.curate_id, **process_tags()},
                 raise_on_error=False,

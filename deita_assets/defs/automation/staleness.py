@@ -34,10 +34,12 @@ CODE_VERSIONS = {
     "quality_scores": "1",
     "embeddings": "1",
     "scored_pool": "1",
-    "selection_ledger": "1",
+    "selection_ledger": "2",
     "selected_subset": "1",
-    "pooled_ledger": "1",
+    "pooled_ledger": "2",
     "pooled_subset": "1",
+    "threshold_calibration": "1",
+    "pooled_calibration": "1",
     "serving_catalog": "1",
     "graded_set": "1",
     "graded_features": "1",
@@ -114,7 +116,9 @@ class Staleness:
 
 def _raw_pool(now: Staleness, source: str) -> list[Any]:
     chosen = now.settings.source(source)
-    return [landing_state(now.home, source), chosen.format, chosen.field_map, chosen.licence]
+    # Nothing is added for other sources: their recorded digests stay valid.
+    questions = ["questions welcome"] if source in now.settings.exclusion_sources else []
+    return [landing_state(now.home, source), chosen.format, chosen.field_map, chosen.licence, *questions]
 
 
 def _scores(now: Staleness, source: str) -> list[Any]:
@@ -150,11 +154,17 @@ def _scored_pool(now: Staleness, source: str) -> list[Any]:
 
 
 def _selection(now: Staleness, scope_kind: str, scope: str, sources: list[str]) -> list[Any]:
-    chosen = now.settings.selection(scope_kind, scope)
+    chosen = setting_values(now.settings.selection(scope_kind, scope))
+    for what in ("budgets", "sources", "exclusion_sets", "format", "field_map"):  # read below, or by others
+        chosen.pop(what, None)
     return [
-        chosen.threshold,
-        chosen.aggregation,
+        chosen,
         [[s, now.data_version("scored_pool", s), now.data_version("embeddings", s)] for s in sources],
+        [
+            [s, now.data_version("raw_pool", s), now.data_version("embeddings", s)]
+            for s in now.settings.scope_exclusion_sets(scope_kind, scope)
+        ],
+        [now.settings.source(s).licence for s in sources],
     ]
 
 
@@ -195,6 +205,8 @@ _INPUTS: dict[str, Callable[[Staleness, str], list[Any]]] = {
     "scored_pool": _scored_pool,
     "selection_ledger": _selection_ledger,
     "pooled_ledger": _pooled_ledger,
+    "threshold_calibration": _selection_ledger,  # both read what the ledgers read
+    "pooled_calibration": _pooled_ledger,
     "selected_subset": _subset_of("selection_ledger"),
     "pooled_subset": _subset_of("pooled_ledger"),
     "graded_set": _graded_set,

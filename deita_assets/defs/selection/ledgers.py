@@ -6,21 +6,27 @@ What belongs here: the two assets. What does not: the pass (engines.select).
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from deita_assets.core.evol_score import AGGREGATIONS
+from deita_assets.core.aggregations import AGGREGATIONS
+from deita_assets.core.selectors import SELECTORS
+from deita_assets.core.verdicts import VERDICTS
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.embeddings.assets import embeddings
 from deita_assets.defs.metadata import columns, counts, table
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.scores.assets import scored_pool
 from deita_assets.defs.steps import OWNERS, asset_step, pooled_sources
-from deita_assets.embedders import default_threshold
+from deita_assets.engines.chosen_parameters import selection_parameters
+from deita_assets.engines.cut import cut_subset
+from deita_assets.engines.ledger_spec import family
+from deita_assets.engines.parameters import SelectionParameters
 from deita_assets.engines.progress import LOG_EVERY_S, Progress
-from deita_assets.engines.select import OnProgress, SelectionParameters, cut_subset, make_ledger
+from deita_assets.engines.select import OnProgress, PassOptions, make_ledger
 from deita_assets.errors import SettingsError
 from deita_assets.partitions import mixtures, sources
 from deita_assets.stores import ledgers
@@ -29,12 +35,12 @@ from deita_assets.stores.pool import pool_version
 
 _COLUMNS = columns(
     ("sample_id", "varchar", "row of the pool"),
-    ("rank", "bigint", "1-based place in score order"),
-    ("verdict", "varchar", "kept, near_duplicate, unvisited, unscored or invalid"),
-    ("reason", "varchar", "why a row is unscored or invalid"),
+    ("rank", "bigint", "1-based place in visiting order: by score, shuffled for `random`"),
+    ("verdict", "varchar", ", ".join(VERDICTS)),
+    ("reason", "varchar", "why a row is excluded, contaminated, unscored or invalid"),
     ("evol_score", "double", "what the order is by"),
     ("kept_position", "bigint", "1-based place among the kept rows"),
-    ("blocked_by", "varchar", "nearest row kept before this one"),
+    ("blocked_by", "varchar", "nearest row kept before this one, or the row it repeats or resembles"),
     ("similarity", "double", "cosine similarity to that row"),
 )
 #: Near-duplicates shown side by side, closest to the threshold first, and characters shown of each.
@@ -54,18 +60,35 @@ class LedgerConfig(dg.Config):
         description="Trial: drop a row when its similarity to a kept row is above this.",
     )
     aggregation: str | None = Field(
-        default=None, description=f"Trial: how turns add up; one of {AGGREGATIONS}."
+        default=None, description=f"Trial: how turns add up; one of {', '.join(AGGREGATIONS)}."
+    )
+    selector: str | None = Field(
+        default=None, description=f"Trial: how rows are chosen; one of {', '.join(SELECTORS)}."
+    )
+    seed: int | None = Field(default=None, ge=0, description="Trial: seed of selector `random`.")
+    where: str | None = Field(
+        default=None, description="Trial: a condition in SQL over the columns of `pool` and `scored_pool`."
+    )
+    frozen_base: str | None = Field(
+        default=None,
+        description="Trial: a selection version whose rows stay, before anything else is chosen.",
     )
     trial_budgets: list[int] = Field(default=[], description="Trial: publish subsets of these sizes.")
 
     @property
+    def departures(self) -> dict[str, Any]:
+        """What departs from the settings, by the name of the setting."""
+        named = ("threshold", "aggregation", "selector", "seed", "where", "frozen_base")
+        return {name: value for name in named if (value := getattr(self, name)) is not None}
+
+    @property
     def is_trial(self) -> bool:
         """True when anything departs from the settings."""
-        return self.threshold is not None or self.aggregation is not None
+        return bool(self.departures)
 
 
 def scope_of(platform: Platform, instance: dg.DagsterInstance, kind: str, name: str) -> Scope:
-    """A scope with its sources as they are known now."""
+    """A scope with its sources as they are known now, in order of priority."""
     if kind == "source":
         return Scope(kind, name, (name,))
     return Scope(kind, name, tuple(platform.settings.mixture_sources(name, pooled_sources(instance))))
@@ -77,17 +100,17 @@ def parameters_of(
     """Selection parameters of a scope: run config, then settings, then the embedder's own threshold.
 
     Raises:
-        SettingsError: an unknown aggregation.
+        SettingsError: an unknown aggregation or selector.
     """
-    chosen = platform.settings.selection(scope.kind, scope.name)
-    asked = [config.threshold if config else None, chosen.threshold]  # 0.0 is a threshold too
-    threshold = next((t for t in asked if t is not None), default_threshold(platform.settings.embedder.name))
-    aggregation = (config and config.aggregation) or chosen.aggregation
-    if aggregation not in AGGREGATIONS:
-        raise SettingsError(
-            f"aggregation {aggregation!r} is unknown.", cure=f"Use one of {', '.join(AGGREGATIONS)}."
-        )
-    return SelectionParameters(threshold, aggregation)
+    chosen = selection_parameters(platform.settings, scope.kind, scope.name)
+    parameters = replace(chosen, **config.departures) if config else chosen
+    for what, value, known in (
+        ("aggregation", parameters.aggregation, AGGREGATIONS),
+        ("selector", parameters.selector, SELECTORS),
+    ):
+        if value not in known:
+            raise SettingsError(f"{what} {value!r} is unknown.", cure=f"Use one of {', '.join(known)}.")
+    return parameters
 
 
 def depth_of(
@@ -104,10 +127,24 @@ def depth_of(
     return max(wanted, default=None)
 
 
+def pass_options(
+    context: dg.AssetExecutionContext, platform: Platform, on_progress: OnProgress | None = None
+) -> PassOptions:
+    """How passes run here; what they have to say goes to the run's log."""
+    chosen = platform.settings
+    return PassOptions(chosen.selection_device, chosen.keep_ledgers, on_progress, context.log.info)
+
+
 def _progress(context: dg.AssetExecutionContext, total: int) -> OnProgress:
-    progress = Progress(total, total, lambda now: context.log.info(now.line()), LOG_EVERY_S)
+    """Rows/s, rows kept and ETA, every now and then, in the run's log."""
+    n_kept = 0
+    progress = Progress(
+        total, total, lambda now: context.log.info(f"{now.line()}; {n_kept:,} kept"), LOG_EVERY_S
+    )
 
     def on_progress(visited: int, kept: int) -> None:
+        nonlocal n_kept
+        n_kept = kept
         progress.advance(visited - progress.rows, visited - progress.rows)
 
     return on_progress
@@ -124,14 +161,16 @@ def _ledger(
             total = sum(pool_version(con, source)[1] for source in scope.sources)
         done = make_ledger(
             platform.warehouse, scope, parameters,
-            budget=depth, trial=config.is_trial, on_progress=_progress(context, total),
+            budget=depth, trial=config.is_trial,
+            options=pass_options(context, platform, _progress(context, total)),
         )  # fmt: skip
         shown = _metadata(platform, done, parameters)
         if config.is_trial:
             for budget in config.trial_budgets:
                 cut = cut_subset(
-                    platform.warehouse, done, budget, provenance={"run_id": context.run_id}, trial=True
-                )
+                    platform.warehouse, done, budget, provenance={"run_id": context.run_id}, trial=True,
+                    options=pass_options(context, platform),
+                )  # fmt: skip
                 shown[f"trial_{budget}"] = cut.selection.version
             context.log_event(
                 dg.AssetObservation(
@@ -140,7 +179,7 @@ def _ledger(
             )
             return
         yield dg.MaterializeResult(
-            data_version=dg.DataVersion(done.ledger_id), metadata={**metadata, **shown}
+            data_version=dg.DataVersion(family(done.spec)), metadata={**metadata, **shown}
         )
 
 
@@ -156,7 +195,8 @@ def _metadata(platform: Platform, ledger: StoredLedger, parameters: SelectionPar
     return {
         "dagster/partition_row_count": ledger.n_rows,
         "ledger_id": ledger.ledger_id,
-        "threshold": parameters.threshold,
+        "selector": parameters.selector,
+        **({} if ledger.threshold is None else {"threshold": ledger.threshold}),
         "aggregation": parameters.aggregation,
         "kept": ledger.n_kept,
         "visited": ledger.n_visited,

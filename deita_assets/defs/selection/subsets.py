@@ -13,9 +13,9 @@ import dagster as dg
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.metadata import columns, counts
 from deita_assets.defs.platform import Platform
-from deita_assets.defs.selection.ledgers import pooled_ledger, selection_ledger
+from deita_assets.defs.selection.ledgers import pass_options, pooled_ledger, selection_ledger
 from deita_assets.defs.steps import OWNERS, asset_step
-from deita_assets.engines.select import Cut, cut_subset
+from deita_assets.engines.cut import Cut, cut_subset
 from deita_assets.partitions import mixture_budgets, source_budgets
 from deita_assets.stores import ledgers
 
@@ -51,11 +51,17 @@ def _subset(
         warehouse = platform.warehouse
         with warehouse.read(f"subset of {scope}: ledger") as con:
             ledger = ledgers.head_ledger(con, kind, scope)
-        cut = cut_subset(warehouse, ledger, budget, provenance=provenance(context.run_id))
+        cut = cut_subset(
+            warehouse,
+            ledger,
+            budget,
+            provenance=provenance(context.run_id),
+            options=pass_options(context, platform),
+        )
         if len(cut.selection.members) < budget:
             context.log.warning(
-                f"{scope}: {len(cut.selection.members):,} rows, not {budget:,}: the pool holds no more that are "
-                f"distinct enough at threshold {ledger.threshold}."
+                f"{scope}: {len(cut.selection.members):,} rows, not {budget:,}: the pool holds no more that "
+                "can be selected (see `verdicts`)."
             )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(cut.selection.members_sha256[:16]),
@@ -75,7 +81,9 @@ def _metadata(cut: Cut) -> dict[str, Any]:
         "folder": dg.MetadataValue.path(str(cut.directory)),
         "train_jsonl": dg.MetadataValue.path(str(cut.directory / "train.jsonl")),
         "ledger_id": cut.selection.ledger.ledger_id,
-        "threshold": cut.selection.ledger.threshold,
+        "selector": cut.selection.spec["selector"]["name"],
+        "mean_turns_selected": round(cut.turns.selected, 3),
+        "mean_turns_pool": round(cut.turns.pool, 3),
         "source_mix": counts(cut.mix, "source"),
         "verdicts": counts(cut.counts, "verdict"),
         "lowest_evol_score": members[-1].evol_score if members else 0.0,
