@@ -94,7 +94,8 @@ _BY_ID = (
         2,
     ),
 )
+#: Rows of an exclusion set, which stand in no ledger, come last: the row that repeats a question is meant.
 _BY_PHRASE = (
-    "select distinct sample_id from turns where contains(instruction, ?) or contains(response, ?) "
-    "order by 1 limit 10"
+    "select distinct sample_id, sample_id in (select l.sample_id from ledger l) as has_verdict from turns "
+    "where contains(instruction, ?) or contains(response, ?) order by has_verdict desc, sample_id limit 10"
 )

@@ -113,7 +113,8 @@ class Session:
     def _show_run(self, ran: Ran) -> None:
         state = "current" if ran.skipped else f"{ran.seconds:.1f} s"
         name = f"[{ran.partition}]" if ran.partition else ""
-        self.err.print(f"  {escape(' -> '.join(ran.assets) + name)}  {state}")
+        note = f" ({ran.note})" if ran.note else ""
+        self.err.print(f"  {escape(' -> '.join(ran.assets) + name)}  {state}{escape(note)}")
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,8 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+#: Metadata key under which a ledger or subset keeps what its pass had to say: how much it took over, and why not more.
+NOTES = "notes"
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 

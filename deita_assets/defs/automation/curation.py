@@ -19,6 +19,7 @@ from dagster import AssetKey, DagsterInstance
 from deita_assets.defs.automation.staleness import SOURCE_ASSETS, Staleness
 from deita_assets.defs.instance import process_tags
 from deita_assets.defs.interrupts import interruptible
+from deita_assets.defs.metadata import NOTES
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.steps import staleness
 from deita_assets.errors import DeitaError
@@ -36,6 +37,7 @@ class Ran:
     assets: tuple[str, ...]
     seconds: float
     skipped: bool = False
+    note: str = ""
 
 
 class RunFailedError(DeitaError):
@@ -161,7 +163,17 @@ class Curation:
             )
         if not result.success:
             raise _failure(result, assets, partition)
-        self._on_run(Ran(str(partition or ""), tuple(assets), monotonic() - began))
+        self._on_run(Ran(str(partition or ""), tuple(assets), monotonic() - began, note=_note(result)))
+
+
+def _note(result: dg.ExecuteInProcessResult) -> str:
+    """What the passes of a run had to say."""
+    told = [
+        str(event.materialization.metadata[NOTES].value)
+        for event in result.all_events
+        if event.is_step_materialization and NOTES in event.materialization.metadata
+    ]
+    return "; ".join(told)
 
 
 def _failure(result: dg.ExecuteInProcessResult, assets: Sequence[str], partition: str | None) -> DeitaError:

@@ -17,7 +17,7 @@ from deita_assets.core.selectors import SELECTORS
 from deita_assets.core.verdicts import VERDICTS
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.embeddings.assets import embeddings
-from deita_assets.defs.metadata import columns, counts, table
+from deita_assets.defs.metadata import NOTES, columns, counts, table
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.scores.assets import scored_pool
 from deita_assets.defs.steps import OWNERS, asset_step, pooled_sources
@@ -128,11 +128,19 @@ def depth_of(
 
 
 def pass_options(
-    context: dg.AssetExecutionContext, platform: Platform, on_progress: OnProgress | None = None
+    context: dg.AssetExecutionContext,
+    platform: Platform,
+    notes: list[str],
+    on_progress: OnProgress | None = None,
 ) -> PassOptions:
-    """How passes run here; what they have to say goes to the run's log."""
+    """How passes run here; what they have to say goes to the run's log and into `notes`."""
+
+    def on_note(note: str) -> None:
+        notes.append(note)
+        context.log.info(note)
+
     chosen = platform.settings
-    return PassOptions(chosen.selection_device, chosen.keep_ledgers, on_progress, context.log.info)
+    return PassOptions(chosen.selection_device, chosen.keep_ledgers, on_progress, on_note)
 
 
 def _progress(context: dg.AssetExecutionContext, total: int) -> OnProgress:
@@ -159,17 +167,19 @@ def _ledger(
         depth = depth_of(platform, context.instance, scope, config)
         with platform.warehouse.read(f"ledger of {scope.name}: size") as con:
             total = sum(pool_version(con, source)[1] for source in scope.sources)
+        notes: list[str] = []
         done = make_ledger(
             platform.warehouse, scope, parameters,
             budget=depth, trial=config.is_trial,
-            options=pass_options(context, platform, _progress(context, total)),
+            options=pass_options(context, platform, notes, _progress(context, total)),
         )  # fmt: skip
         shown = _metadata(platform, done, parameters)
+        shown[NOTES] = "; ".join(notes) or "nothing to do: this ledger was there"
         if config.is_trial:
             for budget in config.trial_budgets:
                 cut = cut_subset(
                     platform.warehouse, done, budget, provenance={"run_id": context.run_id}, trial=True,
-                    options=pass_options(context, platform),
+                    options=pass_options(context, platform, notes),
                 )  # fmt: skip
                 shown[f"trial_{budget}"] = cut.selection.version
             context.log_event(

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
-from deita_assets.defs.metadata import columns, counts
+from deita_assets.defs.metadata import NOTES, columns, counts
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.selection.ledgers import pass_options, pooled_ledger, selection_ledger
 from deita_assets.defs.steps import OWNERS, asset_step
@@ -51,12 +51,13 @@ def _subset(
         warehouse = platform.warehouse
         with warehouse.read(f"subset of {scope}: ledger") as con:
             ledger = ledgers.head_ledger(con, kind, scope)
+        notes: list[str] = []
         cut = cut_subset(
             warehouse,
             ledger,
             budget,
             provenance=provenance(context.run_id),
-            options=pass_options(context, platform),
+            options=pass_options(context, platform, notes),
         )
         if len(cut.selection.members) < budget:
             context.log.warning(
@@ -65,7 +66,7 @@ def _subset(
             )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(cut.selection.members_sha256[:16]),
-            metadata={**metadata, **_metadata(cut)},
+            metadata={**metadata, **_metadata(cut), **({NOTES: "; ".join(notes)} if notes else {})},
         )
 
 
