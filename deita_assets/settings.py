@@ -260,8 +260,8 @@ class DeitaSettings(BaseSettings):
         """
         named = self.mixture(name).sources
         if named is None:
-            avoided = self.scope_exclusion_sets("mixture", name)
-            return [source for source in known if source not in avoided]
+            # Those of any scope: a mixture that keeps clear of other sets has not asked for these.
+            return [source for source in known if source not in self.exclusion_sources]
         missing = sorted(set(named) - set(known))
         if missing:
             raise SettingsError(
@@ -280,6 +280,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "sources": SourceSettings,
     "mixtures": MixtureSettings,
 }
+_SUBSECTIONS: dict[str, type[BaseModel]] = {"filters": FilterSettings, "contamination": ContaminationSettings}
 
 
 def load_settings(home: Home) -> DeitaSettings:
@@ -331,7 +332,8 @@ def _wrong_value(error: ValidationError) -> SettingsError:
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         return SettingsError(f"{_PLACES}: {place}: {first['msg']}.", cure="Correct that value.")
-    section = _SECTIONS[str(first["loc"][0])]
+    parts = [_SUBSECTIONS[str(part)] for part in first["loc"] if part in _SUBSECTIONS]
+    section = parts[-1] if parts else _SECTIONS[str(first["loc"][0])]
     return SettingsError(f"{_PLACES}: {place} is not a setting.", cure=_known_keys(section))
 
 

@@ -6,7 +6,7 @@ What belongs here: the command, its order of work and its summary. What does not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +15,7 @@ from deita_assets.cli.session import Session, with_session
 from deita_assets.core.aggregations import AGGREGATIONS
 from deita_assets.core.names import validate_budget
 from deita_assets.core.selectors import SELECTORS
-from deita_assets.errors import NotFoundError, UsageError
+from deita_assets.errors import NotFoundError, SettingsError, UsageError
 from deita_assets.settings import ALL
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ class Plan:
     kind: str
     sources: tuple[str, ...]
     budgets: Mapping[str, tuple[int, ...]]
-    #: Exclusion sets of the scopes.
+    #: Exclusion sets of the scopes, and whether any scope compares vectors with them.
     avoided: tuple[str, ...] = ()
+    compares_vectors: bool = False
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -74,15 +75,51 @@ def command(
     departures = {name: value for name, value in trial.items() if value is not None}
     if base := departures.get("frozen_base"):
         departures["frozen_base"] = _whole_version(session, base)
+    _refuse_idle(departures)
     threshold = departures.get("threshold")
     if threshold is not None and not -1 < threshold <= 1:
         raise UsageError(f"--threshold {threshold}: expected a cosine similarity above -1 and up to 1.")
+    _check_parameters(session, plan, departures)
     if dry_run:
         _dry_run(session, plan)
         return
     run_plan(session, plan, trial=bool(departures))
     document = _trials(session, plan, departures) if departures else summary(session, plan)
     session.emit(document)
+
+
+def _check_parameters(session: Session, plan: Plan, departures: Mapping[str, Any]) -> None:
+    """Refuse what cannot be selected before anything is scored or embedded.
+
+    Raises:
+        SettingsError: quotas, filters or a selector that do not fit a scope or its budgets.
+    """
+    from deita_assets.engines.chosen_parameters import selection_parameters
+
+    for scope, budgets in plan.budgets.items():
+        sources = (
+            (scope,)
+            if plan.kind == "source"
+            else tuple(session.settings.mixture_sources(scope, list(plan.sources)))
+        )
+        parameters = replace(selection_parameters(session.settings, plan.kind, scope), **departures)
+        parameters.check(f"{plan.kind} {scope!r}", sources)
+        if (owed := sum(parameters.floors.values())) > min(budgets):
+            raise SettingsError(
+                f"{plan.kind} {scope!r}: its floors ask for {owed:,} rows, but a budget is {min(budgets):,}.",
+                cure="Lower the floors, or ask for larger budgets.",
+            )
+
+
+def _refuse_idle(departures: Mapping[str, Any]) -> None:
+    """Options that would change nothing."""
+    selector = departures.get("selector")
+    if "seed" in departures and selector != "random":
+        raise UsageError("--seed is the seed of `--selector random`.", cure="Give both, or neither.")
+    if "threshold" in departures and selector and not SELECTORS[selector].takes_threshold:
+        raise UsageError(
+            f"--selector {selector} compares nothing with a threshold.", cure="Leave --threshold out."
+        )
 
 
 def _whole_version(session: Session, prefix: str) -> str:
@@ -107,6 +144,11 @@ def make_plan(
     if sources and mixtures:
         raise UsageError("--source and --mixture together.", cure="Select within sources, or from a mixture.")
     known = _known_sources(session)
+    if questions := sorted(set(sources) & settings.exclusion_sources):
+        raise UsageError(
+            f"{', '.join(questions)}: an exclusion set, which is not selected from.",
+            cure="Take it out of `exclusion_sets` in deita.toml, or select from another source.",
+        )
     _refuse_shared_name(settings.mixture_names, known)
     if sources:
         unknown = sorted(set(sources) - set(known))
@@ -129,7 +171,8 @@ def make_plan(
             f"exclusion set {', '.join(strangers)} is no source of this home.",
             cure="Add it with `deita-assets add SOURCE PATH`, or correct `exclusion_sets` in deita.toml.",
         )
-    return Plan(kind, tuple(dict.fromkeys(needed)), wanted, tuple(sorted(avoided - set(needed))))
+    compares = any(settings.selection(kind, s).contamination.similarity is not None for s in scopes)
+    return Plan(kind, tuple(dict.fromkeys(needed)), wanted, tuple(sorted(avoided - set(needed))), compares)
 
 
 def _known_sources(session: Session) -> list[str]:
@@ -169,7 +212,7 @@ def run_plan(session: Session, plan: Plan, *, trial: bool = False) -> None:
         curation.register("budget", [str(budget) for budget in sorted({b for _, b in plan.subsets})])
     curation.register("source", plan.avoided)
     for source in plan.avoided:
-        curation.source(source, ("raw_pool", "embeddings"))
+        curation.source(source, ("raw_pool", "embeddings") if plan.compares_vectors else ("raw_pool",))
     for source in plan.sources:
         if plan.kind == "source" and not trial:
             depth = {"selection_ledger": {"budget": max(plan.budgets[source])}}
@@ -247,7 +290,7 @@ def _trials(session: Session, plan: Plan, departures: Mapping[str, Any]) -> dict
         shown = session.curation.trial(
             plan.kind, scope, {**departures, "trial_budgets": list(plan.budgets[scope])}
         )
-        versions = {budget: shown[f"trial_{budget}"] for budget in plan.budgets[scope]}
+        versions = {budget: shown["versions"][str(budget)] for budget in plan.budgets[scope]}
         trials.append(
             {"scope": scope, "ledger_id": shown["ledger_id"], "kept": shown["kept"], "versions": versions}
         )
@@ -258,6 +301,10 @@ def _trials(session: Session, plan: Plan, departures: Mapping[str, Any]) -> dict
         )
         for budget, version in versions.items():
             session.out.print(f"  budget {budget:,}: version {version}")
+            if (n_rows := shown["rows"][str(budget)]) < budget:
+                session.err.print(
+                    f"warning: {scope}: {n_rows:,} rows, not {budget:,}: no more can be selected."
+                )
     session.curation.serving()
     return {"trials": trials}
 
@@ -271,7 +318,8 @@ def _dry_run(session: Session, plan: Plan) -> None:
     would: dict[str, list[str]] = {
         source: stale.stale_source_assets(source, wanted) for source in plan.sources
     }
-    would |= {s: stale.stale_source_assets(s, ("raw_pool", "embeddings")) for s in plan.avoided}
+    read = ("raw_pool", "embeddings") if plan.compares_vectors else ("raw_pool",)
+    would |= {s: stale.stale_source_assets(s, read) for s in plan.avoided}
     below = any(would.values())
     for scope in plan.scopes:
         pooled = plan.kind == "mixture" and (below or stale.is_stale("pooled_ledger", scope))

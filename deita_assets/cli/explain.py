@@ -81,14 +81,25 @@ def _verdict(con: duckdb.DuckDBPyConnection, row: dict[str, Any], budget: int | 
     if budget is not None:
         at = con.execute(
             "select verdict from ledger_at(?, ?) where sample_id = ?",
-            [row["ledger_id"], budget, row["sample_id"]],
+            [_ledger_of(con, row, budget), budget, row["sample_id"]],
         ).fetchall()
         row["verdict_at_budget"] = at[0][0] if at else None
     row["meaning"] = _meaning(row)
     return row
 
 
+def _ledger_of(con: duckdb.DuckDBPyConnection, row: dict[str, Any], budget: int) -> str:
+    """The ledger under the current selection of this budget: with shares and floors each budget has its own."""
+    found = con.execute(
+        "select ledger_id from selections where is_head and scope_kind = ? and scope = ? and budget = ?",
+        [row["scope_kind"], row["scope"], budget],
+    ).fetchall()
+    return str(found[0][0] if found else row["ledger_id"])
+
+
 def _meaning(row: dict[str, Any]) -> str:
+    if row["verdict"] == "kept" and row["reason"] == "frozen_base":
+        return f"kept at position {row['kept_position']:,}: a row of the frozen base, which stays whatever it resembles"
     if row["verdict"] == "kept":
         place = f"{row['kept_position']:,}"
         return f"kept at position {place}: in every selection with a budget of {place} or more"
@@ -100,7 +111,7 @@ def _meaning(row: dict[str, Any]) -> str:
     if row["verdict"] == "unvisited":
         return "not reached: the largest budget so far was filled by rows that came first"
     if row["verdict"] == "over_quota":
-        return "dropped: its source had all the rows that its quota allows"
+        return "dropped: its source had all the rows that it may have (a cap, a share, or rows owed to other sources)"
     return f"{row['verdict']}: {row['reason'] or 'no reason recorded'}"
 
 

@@ -38,11 +38,11 @@ def command(session: Session, scope: str, verdict: str | None, sort: str, limit:
             [kind, scope, verdict, verdict, limit],
         )
     session.table(
-        "", ["rank", "verdict", "evol", "similarity", "sample_id", "first instruction"],
+        "", ["rank", "verdict", "evol", "similarity", "sample_id", "first instruction", "reason"],
         [
             [
                 r["rank"], r["verdict"], r["evol_score"], r["similarity"], r["sample_id"],
-                one_line(r["instruction"] or "", 60),
+                one_line(r["instruction"] or "", 60), one_line(r["reason"] or "", 60),
             ]
             for r in rows
         ],

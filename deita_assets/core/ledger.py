@@ -32,7 +32,8 @@ class Ledger:
             for the first kept row, for unvisited rows and rows without rank.
         similarity: (n,) float64, similarity to that row, NaN where there is none.
         order: (ranked rows,) int64, rows in rank order.
-        kept: (kept rows,) int64, rows in selection order; the first b of them are the selection of budget b.
+        kept: (kept rows,) int64, rows in selection order; the first b of them are the selection of budget b
+            (with shares or floors only of the budget it was made for).
         threshold: similarity above which a row was dropped.
         visited: number of ranked rows that were decided.
         exhausted: whether every ranked row was visited, so that no larger budget would keep more.

@@ -127,10 +127,14 @@ def exact_similarity(
 
 
 def direction_keys(rows: ExactRows) -> list[bytes]:
-    """One sha256 for each row, equal for rows that are equal up to a power of two.
+    """One sha256 for each row, equal for rows that are equal, or, in float16 and float32, equal up to a power of two.
 
-    Such rows have the same similarity to everything.
+    Such rows have the same similarity to everything: squares and products of float32 numbers, subnormal ones too,
+    are normal float64 numbers, so that a power of two goes through them without rounding. Products of float64
+    numbers may vanish at one scale and not at another.
     """
+    if rows.stored.itemsize == 8:
+        return [hashlib.sha256(row.tobytes()).digest() for row in rows.values + 0.0]
     exponent = np.frexp(np.abs(rows.values).max(axis=1))[1]
     canonical = np.ldexp(rows.values.astype(np.float64), -exponent[:, None]) + 0.0  # -0.0 + 0.0 == 0.0
     return [hashlib.sha256(row.tobytes()).digest() for row in canonical]

@@ -64,7 +64,7 @@ def words_of(text: str) -> frozenset[str]:
 
 
 def common_words(texts: Sequence[str]) -> frozenset[str]:
-    """Words that more than a tenth of these rows hold, a sample of one source; at least ten rows.
+    """Words that more than a tenth of these rows hold, a sample of one source; eleven rows at least.
 
     They are left out when pairs are compared: `the` and `of` make any two English texts a little alike, and the
     wording of a template makes any two of its rows alike. Of 4,000 Toolformer rows, whose tool descriptions are the

@@ -13,6 +13,8 @@ import numpy as np
 
 #: Metadata key under which a ledger or subset keeps what its pass had to say: how much it took over, and why not more.
 NOTES = "notes"
+#: The one metadata key of a trial's observation.
+TRIAL = "trial"
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 

@@ -23,6 +23,8 @@ _FEW_ROWS = 512
 _GROUP = 32
 #: Near groups of a row in a tile above which a float32 product costs less than looking into them.
 _CROWDED = 24
+#: Numbers of a row above which the bounds below would want other constants.
+_MAX_DIMENSION = 1 << 13
 #: Unit roundoff of bfloat16.
 _V = 2.0**-8
 
@@ -34,12 +36,13 @@ class Bfloat16Kernel:
     product, f the float32 estimate, |f - s| <= ef = g(d + 4); x', y' the rows rounded to bfloat16; c the
     product of x' and y' summed in float32, and b = c rounded to bfloat16. Then |c - s| <= e with
 
-        e = |x - x'| + (1 + v) * max |y - y'| + 2 * g(2 d),    v = 2**-8:
+        e = |x - x'| + (1 + v) * max |y - y'| + 3 * g(2 d),    v = 2**-8:
 
     <x, y> - <x', y'> = <x - x', y> + <x', y - y'>, by Cauchy-Schwarz at most |x - x'| |y| + |x'| |y - y'|,
-    with the lengths of the rounding residues as measured and the lengths of rows at most 1 + v; the sum of 2 d
-    terms errs by g(2 d) (1 + v)**2, taken twice, which covers hardware that truncates instead of rounding and
-    the slack in the lengths.
+    with the lengths of the rounding residues as measured, |x'| <= 1 + v and |y| <= 1 + h, where h is u for rows
+    normalised in float64 and (d / 2 + 4) u at most; what h adds to the first term is below v h. The sum of 2 d
+    terms errs by g(2 d) (1 + v)**2, or twice that on hardware that truncates instead of rounding; the third g(2 d)
+    covers (1 + v)**2, v h, and what h adds to ef. That holds up to 2**13 numbers; longer rows go to float32.
 
     A pair is wanted if f >= max f - margin. Then s >= max s - margin - 2 ef, so c >= max c - m with m = margin +
     2 ef + 2 e. Rounding is monotone, so the greatest b is the greatest c rounded, and max c >= max b - v |max b|;
@@ -74,12 +77,12 @@ class Bfloat16Kernel:
 
     def near_best(self, block: NDArray[np.float32], margin: float) -> Pairs:
         """All pairs whose estimate is within `margin` of the row's greatest estimate."""
-        if len(self) < self._few_rows or not self._pays:
+        if len(self) < self._few_rows or not self._pays or block.shape[1] > _MAX_DIMENSION:
             return self._plain.near_best(block, margin)
         dimension = block.shape[1]
         coarse, residue = _rounded(block)
         ef = float32_error_bound(dimension)
-        e = residue + (1 + _V) * self._residue + 2 * float32_error_bound(2 * dimension)
+        e = residue + (1 + _V) * self._residue + 3 * float32_error_bound(2 * dimension)
         wanted = margin + 2 * ef + 2 * e
         best = np.full(len(block), -np.inf)
         crowded = np.zeros(len(block), dtype=np.bool_)
@@ -107,15 +110,13 @@ class Bfloat16Kernel:
 
     def _append_coarse(self, used: int, rows: NDArray[np.float32]) -> None:
         """Add the rounded rows behind the `used` ones already there."""
-        import torch
-
         coarse, residue = _rounded(rows)
         self._residue = max(self._residue, float(residue.max(initial=0.0)))
         tile_rows = self._plain.tile_rows
         while len(coarse):
             tile, within = divmod(used, tile_rows)
             if tile == len(self._coarse):
-                self._coarse.append(torch.empty((tile_rows, rows.shape[1]), dtype=torch.bfloat16))
+                self._coarse.append(_new((tile_rows, rows.shape[1])))
             part = coarse[: tile_rows - within]
             self._coarse[tile][within : within + len(part)] = part
             coarse, used = coarse[len(part) :], used + len(part)
@@ -153,12 +154,20 @@ class Bfloat16Kernel:
         groups = -(-count // _GROUP)
         size = groups * _GROUP * len(block)
         if self._workspace is None or self._workspace.numel() < size:
-            self._workspace = torch.empty(self._plain.tile_rows * len(block), dtype=torch.bfloat16)
+            self._workspace = _new((self._plain.tile_rows * len(block),))
         estimates = self._workspace[:size].view(groups * _GROUP, len(block))
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             torch.mm(self._coarse[tile][: len(estimates)], block.T, out=estimates)
         estimates[count:] = -torch.inf
         return estimates.view(groups, _GROUP, len(block))
+
+
+def _new(shape: tuple[int, ...]) -> torch.Tensor:
+    """Room on the CPU that may be written to later, whatever the program has set for its models."""
+    import torch
+
+    with torch.inference_mode(False):
+        return torch.empty(shape, dtype=torch.bfloat16, device="cpu")
 
 
 def _rounded(rows: NDArray[np.float32]) -> tuple[torch.Tensor, NDArray[np.float64]]:

@@ -10,6 +10,8 @@ import weakref
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,10 +59,36 @@ class CpuKernel:
         assert isinstance(self._kernel, NumpyKernel)  # noqa: S101 - it changes once
         self._kernel = Bfloat16Kernel(self._kernel)
         self._may_change = False
-        # numpy's threads and torch's both wait busily, each on the other's core: with two threads of either a pass took
-        # 2.6 times as long as with two of torch's alone. The limit ends with the kernel.
-        limit = ThreadpoolController().limit(limits=1, user_api="blas")
-        weakref.finalize(self, limit.restore_original_limits)
+        _OneBlasThread.begin()
+        weakref.finalize(self, _OneBlasThread.end)  # the limit ends with the last kernel
+
+
+class _OneBlasThread:
+    """Holds numpy's BLAS at one thread while any kernel multiplies with torch.
+
+    The threads of both libraries wait busily, each on the other's core: with two of either a pass took 2.6 times as
+    long as with two of torch's alone.
+    """
+
+    _lock = Lock()
+    _users = 0
+    _limit: Any = None
+
+    @classmethod
+    def begin(cls) -> None:
+        """One more kernel; the first one sets the limit."""
+        with cls._lock:
+            if not cls._users:
+                cls._limit = ThreadpoolController().limit(limits=1, user_api="blas")
+            cls._users += 1
+
+    @classmethod
+    def end(cls) -> None:
+        """One kernel less; the last one puts back what was."""
+        with cls._lock:
+            cls._users -= 1
+            if not cls._users:
+                cls._limit.restore_original_limits()
 
 
 def _torch_has_one_thread() -> bool:

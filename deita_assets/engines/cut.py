@@ -104,6 +104,7 @@ class _Contents:
             spec=self.selection.spec, n_rows=len(self.selection.members), counts=self.counts, sources=self.sources,
             mix=self.mix, fingerprints=self.fingerprints, version=self.selection.version,
             turns=(self.turns.selected, self.turns.pool),
+            n_frozen=min(self.selection.budget, selections.frozen_rows(self.con, self.selection.ledger.ledger_id)),
         )  # fmt: skip
         (folder / "README.md").write_text(card, encoding="utf-8")
 

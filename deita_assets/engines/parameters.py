@@ -82,13 +82,20 @@ class SelectionParameters:
         """Refuse what does not fit together.
 
         Raises:
-            SettingsError: quotas for a selector that has none, or for sources that are not in the scope.
+            SettingsError: quotas for a selector that has none, that contradict each other, or for sources that are
+                not in the scope.
         """
         if self.has_quotas and not SELECTORS[self.selector].takes_quotas:
             able = ", ".join(name for name, facts in SELECTORS.items() if facts.takes_quotas)
             raise SettingsError(
                 f"{scope}: selector {self.selector} takes no caps, shares or floors.",
                 cure=f"Use one of {able}.",
+            )
+        above = [source for source, floor in self.floors.items() if floor > self.caps.get(source, floor)]
+        if above:
+            raise SettingsError(
+                f"{scope}: the floor of {', '.join(sorted(above))} is above its cap.",
+                cure="Lower the floor, or raise the cap.",
             )
         strangers = sorted({*self.caps, *self.shares, *self.floors} - set(sources))
         if strangers:

@@ -7,6 +7,7 @@ not: the passes themselves (core), or where their outcome goes (select).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -130,8 +131,13 @@ def run_for_one_budget(
     """
     selector = dict(spec["selector"])
     lowered: dict[str, int] = {}
-    budget = min(spec["budget"] or len(ranked.order), max(1, len(ranked.order)))
+    budget = spec["budget"] or max(1, len(ranked.order))
     vectors.follow(ranked.order)
+    held = Counter(ranked.sources[row] for row in ranked.order)
+    for source, floor in selector.get("floors", {}).items():
+        if held[source] < floor:
+            lowered[source] = held[source]
+    selector["floors"] = {**selector.get("floors", {}), **lowered}
     while True:
         quotas = _quotas(selector, ranked, budget)
         done: SelectionPass

@@ -10,7 +10,7 @@ made of (ledger_spec, screen, ranked, passes), cutting subsets (cut), and Dagste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.core.incremental_earlier import EarlierPass
 from deita_assets.core.selection_pass import SelectionPass
+from deita_assets.core.selectors import SELECTORS
 from deita_assets.core.verdicts import KEPT, NEAR_DUPLICATE, OVER_QUOTA
 from deita_assets.engines.contamination import Contaminated, contaminated_rows
 from deita_assets.engines.ledger_spec import embedded_before, ledger_spec, refuse_unembedded
@@ -33,10 +34,11 @@ from deita_assets.engines.passes import (
 )
 from deita_assets.engines.ranked import RankedRows, rank_rows, stored_order
 from deita_assets.engines.screen import Screen, screen_rows
-from deita_assets.errors import StoreError
+from deita_assets.errors import NotFoundError, StoreError
 from deita_assets.stores import ledgers
 from deita_assets.stores.ledgers import LedgerRows, Scope, StoredLedger
 from deita_assets.stores.ordered_vectors import OrderedVectors
+from deita_assets.stores.pool import pool_version
 from deita_assets.stores.vectors import EmbeddingTable
 from deita_assets.stores.warehouse import Warehouse
 
@@ -99,6 +101,7 @@ def make_ledger(
         ledger_id = short_digest(spec)
         found = ledgers.find_ledger(con, ledger_id)
         head = ledgers.head_id(con, scope.kind, scope.name)
+    made = False
     if found is None or found.pruned:
         inputs = ledger_inputs(warehouse, scope, spec, screen)
         earlier = _earlier(warehouse, inputs, head, options)
@@ -106,11 +109,13 @@ def make_ledger(
         n_rows = len(inputs.ranked.sample_ids)
         new = StoredLedger(ledger_id, scope, spec, threshold, n_rows, 0, 0, False, trial)
         found = _run_pass(warehouse, new, inputs, budget, options, earlier=earlier)
+        made = True
     found = deepen(warehouse, found, budget, options)
-    if not trial and head != ledger_id:
+    if made or (not trial and head != ledger_id):
         with warehouse.write(f"ledger of {scope.name}: head") as con:
-            ledgers.set_ledger_head(con, found)
-            ledgers.prune_ledgers(con, scope, options.keep_ledgers)
+            if not trial:
+                ledgers.set_ledger_head(con, found)
+            ledgers.prune_ledgers(con, scope, options.keep_ledgers, besides=ledger_id)
     return replace(found, trial=trial)
 
 
@@ -123,6 +128,10 @@ def deepen(
         StoreError: its rows were let go, or its vectors are gone.
     """
     options = options or PassOptions()
+    with warehouse.read(f"ledger {ledger.ledger_id}: is it there") as con:
+        known = ledgers.find_ledger(con, ledger.ledger_id)
+    if known is not None and known.pruned:
+        raise _let_go(ledger)
     if ledger.exhausted or ledger.for_one_budget or (budget is not None and ledger.serves(budget)):
         return ledger
     inputs, decided = _stored_inputs(warehouse, ledger)
@@ -159,20 +168,55 @@ def ledger_inputs(
             ngram=clear.ngram, similarity=clear.similarity, embedder_fp=spec["fingerprints"]["embedder"],
         )  # fmt: skip
     ranked, vectors = rank_rows(warehouse.home, spec, candidates, screen, contaminated)
+    _refuse_moved(warehouse, scope, spec, [source for source, _ in screen.exclusion_sets])
     unembedded = [
         ranked.sources[at] for at in np.flatnonzero(vectors.missing) if ranked.reason[at] == "no_embedding"
     ]
     refuse_unembedded(scope, unembedded, behind)
-    return LedgerInputs(spec, ranked, vectors)
+    inputs = LedgerInputs(spec, ranked, vectors)
+    _refuse_frozen_without_vectors(scope, spec, inputs)
+    return inputs
+
+
+def _let_go(ledger: StoredLedger) -> StoreError:
+    return StoreError(
+        f"the rows of ledger {ledger.ledger_id} were let go; only its spec is left.",
+        cure="Materialise the ledger of its scope again; `keep_ledgers` in deita.toml keeps more of them.",
+    )
+
+
+def _refuse_moved(
+    warehouse: Warehouse, scope: Scope, spec: Mapping[str, Any], contaminated_by: Sequence[str]
+) -> None:
+    """Filters and exclusion sets look at the pools as they are; a spec that says otherwise would not be theirs."""
+    told = dict(spec["sources"]) if spec["filters"] or contaminated_by else {}
+    told |= dict(spec["exclusion_sets"]["sets"]) if contaminated_by else {}
+    with warehouse.read(f"ledger of {scope.name}: pools now") as con:
+        moved = [source for source, version in told.items() if pool_version(con, source)[0] != version]
+    if moved:
+        raise NotFoundError(
+            f"{scope.kind} {scope.name!r}: the pool of {', '.join(moved)} is newer than its scored pool, or changed "
+            "just now; filters and exclusion sets look at rows as they are.",
+            cure="Run `deita-assets curate`, or materialise scored_pool for them and then the ledger again.",
+        )
+
+
+def _refuse_frozen_without_vectors(scope: Scope, spec: Mapping[str, Any], inputs: LedgerInputs) -> None:
+    """A frozen base may hold rows that left the pool, which nobody embeds any more."""
+    ranked = inputs.ranked
+    lost = [row for row in ranked.order[: ranked.frozen] if inputs.vectors.missing[row]]
+    if lost and SELECTORS[spec["selector"]["name"]].needs_vectors:
+        raise NotFoundError(
+            f"{scope.kind} {scope.name!r}: {len(lost):,} rows of its frozen base have no vector of the present "
+            f"embedder, {ranked.sample_ids[lost[0]]} among them.",
+            cure="If their files left landing, put them back and run `curate`; or keep the embedder of that selection.",
+        )
 
 
 def _stored_inputs(warehouse: Warehouse, ledger: StoredLedger) -> tuple[LedgerInputs, Decided]:
     """The rows of a stored ledger as they were ranked then, and what its pass decided."""
     if ledger.pruned:
-        raise StoreError(
-            f"the rows of ledger {ledger.ledger_id} were let go; only its spec is left.",
-            cure="Materialise the ledger of its scope again; `keep_ledgers` in deita.toml keeps more of them.",
-        )
+        raise _let_go(ledger)
     with warehouse.read(f"ledger {ledger.ledger_id}: rows") as con:
         ranked = stored_order(con, ledger.ledger_id)
         rows = ledgers.visited_rows(con, ledger.ledger_id)

@@ -20,6 +20,7 @@ def dataset_card(
     fingerprints: Mapping[str, Mapping[str, Any]],
     version: str,
     turns: tuple[float, float] | None = None,
+    n_frozen: int = 0,
 ) -> str:
     """Markdown card of one selection version.
 
@@ -33,6 +34,7 @@ def dataset_card(
         fingerprints: digest -> name and spec.
         version: of the selection.
         turns: mean turns of a selected row, and of a row of the pool.
+        n_frozen: rows that a frozen base gave, before anything was selected.
     """
     names = {digest: f"{f['name']} ({digest})" for digest, f in fingerprints.items()}
     used = spec["fingerprints"]
@@ -42,7 +44,7 @@ def dataset_card(
         f"{n_rows:,} conversations selected {_rule(spec['selector'])}", "",
         "| | |", "|---|---|", f"| selection version | `{version}` |",
         f"| scope | {_cell(spec['scope_kind'])} `{_cell(spec['scope'])}` |", f"| budget | {spec['budget']:,} |",
-        f"| aggregation over turns | {spec['aggregation']} |", *_limits(spec),
+        f"| aggregation over turns | {spec['aggregation']} |", *_limits(spec, n_frozen),
         *([f"| turns of a row, on average | {turns[0]:.2f} selected, {turns[1]:.2f} in the pool |"] if turns else []),
         *(f"| {role} | `{_cell(names.get(digest, digest))}` |" for role, digest in used.items()), "",
         "## Sources", "", "| source | licence | pool rows | selected | files |", "|---|---|---|---|---|",
@@ -68,7 +70,7 @@ def _rule(selector: Mapping[str, Any]) -> str:
     return rules[selector["name"]]
 
 
-def _limits(spec: Mapping[str, Any]) -> list[str]:
+def _limits(spec: Mapping[str, Any], n_frozen: int) -> list[str]:
     """What else decided, where anything did."""
     selector, filters, sets, base = (
         spec.get(k) for k in ("selector", "filters", "exclusion_sets", "frozen_base")
@@ -78,7 +80,7 @@ def _limits(spec: Mapping[str, Any]) -> list[str]:
     if sets:
         named["kept clear of"] = ", ".join(source for source, _ in sets["sets"])
     if base:
-        named["frozen base"] = base["selection_version"]
+        named["frozen base"] = f"{base['selection_version']}, {n_frozen:,} rows of which come first"
     return [f"| {_cell(name)} | {_cell(value)} |" for name, value in named.items()]
 
 

@@ -212,13 +212,14 @@ def visited_rows(con: duckdb.DuckDBPyConnection, ledger_id: str) -> VisitedRows:
     return VisitedRows(*([list(column) for column in zip(*rows, strict=True)] if rows else [[]] * 6))
 
 
-def prune_ledgers(con: duckdb.DuckDBPyConnection, scope: Scope, keep: int) -> list[str]:
+def prune_ledgers(con: duckdb.DuckDBPyConnection, scope: Scope, keep: int, *, besides: str = "") -> list[str]:
     """Let go of the rows of old ledgers; their specs stay. Returns their ids.
 
-    Heads and ledgers under a current selection are kept, and besides them the newest `keep` of the scope.
+    Heads and ledgers under a current selection are kept, the newest `keep` of the scope, and the one named `besides`.
     """
     found = con.execute(
-        statement("selection/prune_ledgers"), {"scope_kind": scope.kind, "scope": scope.name, "keep": keep}
+        statement("selection/prune_ledgers"),
+        {"scope_kind": scope.kind, "scope": scope.name, "keep": keep, "besides": besides},
     ).fetchall()
     ids = [ledger_id for (ledger_id,) in found]
     con.execute("delete from store.ledger_row where ledger_id in (select unnest(?))", [ids])

@@ -92,7 +92,7 @@ class OrderedVectors:
             scanned = self._n_read > SCAN_AFTER * len(self._order) and self._bytes(len(rest)) <= HELD_BYTES
             ahead = rest if scanned else rest[: max(0, STRETCH_ROWS - len(missing))]
             self._frontier = start + len(ahead)
-            missing = np.union1d(missing, ahead[self._stretch[ahead] < 0])
+            missing = np.union1d(missing, ahead[(self._stretch[ahead] < 0) & (self._row_ids[ahead] >= 0)])
         if scanned:
             vectors = self._table.scan([self._contents[row] for row in missing])
         else:

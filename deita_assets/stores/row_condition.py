@@ -100,6 +100,10 @@ def _refuse_volatile(con: duckdb.DuckDBPyConnection, condition: str) -> None:
         )
 
 
+#: `age` of one argument reads the clock; the others run SQL out of a text, which may hide anything.
+_ALSO_VOLATILE = {"age", "query", "query_table"}
+
+
 class _Stability:
     """Which functions depend on more than their arguments, macros looked through."""
 
@@ -109,7 +113,7 @@ class _Stability:
             "select function_name, bool_or(stability <> 'CONSISTENT'), any_value(macro_definition) "
             "from duckdb_functions() group by function_name"
         ).fetchall()
-        self._volatile = {name for name, volatile, _ in rows if volatile}
+        self._volatile = {name for name, volatile, _ in rows if volatile} | _ALSO_VOLATILE
         self._macros = {name: text for name, _, text in rows if text}
         self._seen: set[str] = set()
 

@@ -70,12 +70,22 @@ class Selection:
 
 
 def cut(con: duckdb.DuckDBPyConnection, ledger: StoredLedger, budget: int) -> Selection:
-    """The first `budget` kept rows of a ledger, in order."""
+    """The first `budget` kept rows of a ledger, in order.
+
+    Raises:
+        StoreError: it does not hold them any more.
+    """
     rows = con.execute(
         "select kept_position, sample_id, rank, evol_score from store.ledger_row "
         "where ledger_id = ? and kept_position <= ? order by kept_position",
         [ledger.ledger_id, budget],
     ).fetchall()
+    expected = min(budget, ledger.n_kept)
+    if len(rows) != expected:
+        raise StoreError(
+            f"ledger {ledger.ledger_id} holds {len(rows):,} of the {expected:,} rows that it kept for {budget:,}.",
+            cure="Its rows were let go or altered meanwhile; materialise the ledger of its scope again.",
+        )
     return Selection(ledger, budget, tuple(Member(*row) for row in rows))
 
 
@@ -183,9 +193,23 @@ def member_rows(con: duckdb.DuckDBPyConnection, selection: Selection) -> Iterato
             }
 
 
+def frozen_rows(con: duckdb.DuckDBPyConnection, ledger_id: str) -> int:
+    """Rows of a frozen base that a ledger begins with."""
+    row = first(
+        con.execute(
+            "select count(*) from store.ledger_row where ledger_id = ? and reason = 'frozen_base'",
+            [ledger_id],
+        )
+    )
+    return int(row[0]) if row else 0
+
+
 def source_rows(con: duckdb.DuckDBPyConnection, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Licence, files and counts of each source of a spec at its pool version, for cards and manifests."""
-    sources, versions = zip(*spec["sources"], strict=True)
+    """Licence, files and counts of each source of a spec at its pool version, for cards and manifests.
+
+    Sources that only its frozen base has rows of are among them, at the versions that the base was selected from.
+    """
+    sources, versions = zip(*_pinned_sources(con, spec).items(), strict=True)
     rows = con.execute(
         statement("selection/source_rows"), {"sources": list(sources), "versions": list(versions)}
     ).fetchall()
@@ -198,6 +222,17 @@ def source_rows(con: duckdb.DuckDBPyConnection, spec: Mapping[str, Any]) -> list
         }
         for s, licence, n, files in rows
     ]
+
+
+def _pinned_sources(con: duckdb.DuckDBPyConnection, spec: Mapping[str, Any]) -> dict[str, str]:
+    """Source -> pool version of a spec and of the frozen bases below it."""
+    base = spec.get("frozen_base")
+    below: dict[str, str] = {}
+    if base:
+        version = base["selection_version"]
+        row = first(con.execute("select spec from store.selection where selection_version = ?", [version]))
+        below = _pinned_sources(con, json.loads(row[0])) if row else {}
+    return {**below, **dict(spec["sources"])}
 
 
 def fingerprint_specs(con: duckdb.DuckDBPyConnection, digests: list[str]) -> dict[str, Mapping[str, Any]]:

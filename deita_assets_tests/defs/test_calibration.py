@@ -118,7 +118,7 @@ def test_a_trial_leaves_no_trace_in_the_check(hand: Hand) -> None:
     definitions = build_defs(home_path=hand.platform.home_path)
     curation = Curation(definitions, hand.instance, hand.platform)
     shown = curation.trial("source", "tea", {"threshold": 0.3})
-    assert shown["threshold"] == 0.3
+    assert shown["departs"] == {"threshold": 0.3}
     assert history(hand, "selection_ledger") == before
 
 

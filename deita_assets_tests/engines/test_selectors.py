@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from deita_assets.core.row_filters import FilterRules
 from deita_assets.core.selectors import SELECTORS
+from deita_assets.engines import select as engine
 from deita_assets.engines.ledger_spec import family
 from deita_assets.engines.select import PassOptions, deepen
 from deita_assets.errors import NotFoundError, SettingsError, StoreError
 from deita_assets.stores.ledgers import Scope, find_ledger, prune_ledgers, verdict_counts
+from deita_assets.stores.vectors import EmbeddingTable
 from deita_assets_tests.engines.fakes import FakeEmbedder
-from deita_assets_tests.engines.scopes import Scoped, expected_rows
+from deita_assets_tests.engines.scopes import Scoped, chat, expected_rows
 
 RANK, VERDICT, REASON, SCORE, POSITION, BLOCKED_BY, SIMILARITY = 1, 2, 3, 4, 5, 6, 7
 
@@ -316,3 +318,100 @@ def test_what_is_taken_over_and_why_not_more_is_said(scoped):
 def test_longer_talks_are_told_apart_from_the_pool(scoped):
     made = scoped.subset(scoped.ledger("a"), 5)
     assert (made.turns.selected, made.turns.pool, made.turns.ratio) == (1.0, 1.0, 1.0)
+
+
+QUESTION = "what is the capital of the country that won the cup in the year of the flood"
+
+
+def test_filters_and_exclusion_sets_look_at_the_pool_that_was_scored(scoped):
+    """Else a row that left the pool would be kept under the id of a ledger that had called it contaminated."""
+    rows = {QUESTION: (5.0, np.eye(5)[0]), "another thing": (4.0, np.eye(5)[1])}
+    scoped.source("s", rows)
+    scoped.source("quiz", {QUESTION + " please": (1.0, np.eye(5)[2])})
+    clean = scoped.ledger("s", exclusion_sets=("quiz",))
+    assert [row[VERDICT] for row in scoped.rows(clean).values()].count("contaminated") == 1
+    scoped.ingest("s", [chat("another thing")])
+    with pytest.raises(NotFoundError, match="the pool of s is newer than its scored pool"):
+        scoped.ledger("s", exclusion_sets=("quiz",), threshold=0.8)
+    with pytest.raises(NotFoundError, match="the pool of s is newer than its scored pool"):
+        scoped.ledger("s", filters=FilterRules(min_chars=3))
+    assert scoped.ledger("s", threshold=0.8).n_rows == 2  # without either, the scored rows decide
+
+
+def test_an_exclusion_set_that_grows_meanwhile_is_noticed(scoped, monkeypatch):
+    scoped.source("s", {QUESTION: (5.0, np.eye(5)[0])})
+    scoped.source("quiz", {"short": (1.0, np.eye(5)[2])})
+    real = engine.contaminated_rows
+
+    def while_it_grows(*arguments, **named):
+        scoped.ingest("quiz", [chat("short"), chat(QUESTION)])
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(engine, "contaminated_rows", while_it_grows)
+    with pytest.raises(
+        NotFoundError, match="the pool of quiz is newer than its scored pool, or changed just now"
+    ):
+        scoped.ledger("s", exclusion_sets=("quiz",))
+    assert scoped.query("select count(*) from store.ledger") == [(0,)]
+
+
+def test_floors_and_shares_of_a_budget_that_the_pool_cannot_fill(scoped):
+    floors = scoped.ledger("a", "b", name="m", threshold=1.0, budget=1000, floors={"a": 90, "b": 90})
+    assert floors.n_kept == 70
+    assert [note for note in scoped.notes if "lowered" in note] == [
+        "the floor of a is lowered to 40 rows: the pool holds no more",
+        "the floor of b is lowered to 30 rows: the pool holds no more",
+    ]
+    shares = scoped.ledger("a", "b", name="m", threshold=1.0, budget=1000, shares={"a": 0.03})
+    assert len(of(kept(scoped, shares), "a")) == 30
+    with pytest.raises(SettingsError, match="the floor of a is above its cap"):
+        scoped.ledger("a", "b", name="m", budget=9, floors={"a": 3}, caps={"a": 2})
+
+
+def test_a_frozen_row_that_nobody_embeds_any_more_is_named(scoped):
+    base = scoped.subset(scoped.ledger("a", threshold=0.8), 6).selection
+    shipped = base.members[0].sample_id
+    texts = dict(scoped.query("select t.sample_id, t.instruction from store.turn t"))
+    left = {
+        text: (scoped.scores[text], scoped.vectors[text])
+        for sample_id, text in texts.items()
+        if sample_id.startswith("a:") and sample_id != shipped
+    }
+    scoped.embedder = FakeEmbedder(5, scoped.vectors, version=2)
+    scoped.source("a", left)
+    ((content,),) = scoped.query("select content_sha256 from store.conversation where sample_id = ?", shipped)
+    fingerprint = scoped.embedder.fingerprint.digest
+    EmbeddingTable(scoped.home, fingerprint)._table.delete(f"content_sha256 = '{content}'")
+    with pytest.raises(
+        NotFoundError, match=f"1 rows of its frozen base have no vector .* {shipped} among them"
+    ):
+        scoped.ledger("a", threshold=0.8, frozen_base=base.version)
+    assert kept(scoped, scoped.ledger("a", selector="score_only", frozen_base=base.version))[0] == shipped
+
+
+def test_a_ledger_that_was_let_go_meanwhile_publishes_nothing(scoped):
+    trial = scoped.ledger("a", threshold=0.5, trial=True)
+    scoped.ledger("a", threshold=0.6, options=PassOptions(keep_ledgers=0))
+    with pytest.raises(StoreError, match=f"rows of ledger {trial.ledger_id} were let go"):
+        scoped.subset(trial, 3)
+    assert scoped.query("select count(*) from store.selection") == [(0,)]
+
+
+def test_trials_do_not_pile_up(scoped):
+    scoped.ledger("a", threshold=0.9)
+    for threshold in (0.2, 0.3, 0.4, 0.5):
+        last = scoped.ledger("a", threshold=threshold, trial=True, options=PassOptions(keep_ledgers=2))
+    assert scoped.query("select count(distinct ledger_id) from store.ledger_row") == [(3,)]
+    assert len(scoped.subset(last, 1, trial=True).selection.members) == 1
+
+
+def test_a_difference_to_a_ledger_that_was_let_go_gives_no_reason(scoped):
+    first = scoped.subset(scoped.ledger("a", threshold=0.9), 6).selection
+    trial = scoped.subset(scoped.ledger("a", threshold=0.3, trial=True), 6, trial=True).selection
+    query = "select distinct reason from selection_diff(?, ?) where change = 'removed'"
+    told = scoped.query(query, first.version, trial.version)
+    assert told
+    assert (None,) not in told
+    with scoped.warehouse.write("prune") as con:
+        prune_ledgers(con, Scope("source", "a", ("a",)), 0)
+    assert scoped.query(query, first.version, trial.version) == [(None,)]

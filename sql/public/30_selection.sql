@@ -75,6 +75,7 @@ select
     case when x.sample_id is null then 'added' when y.sample_id is null then 'removed'
          when x.position <> y.position then 'moved' else 'unchanged' end as change,
     case when y.sample_id is not null then null
+         when w.sample_id is null and not exists (from why) then null  -- the rows of b's ledger were let go
          when w.sample_id is null then 'withdrawn'
          when w.verdict in ('kept', 'unvisited') then 'out_ranked' else w.verdict end as reason,
     x.position as position_a, y.position as position_b,

@@ -19,7 +19,7 @@ from dagster import AssetKey, DagsterInstance
 from deita_assets.defs.automation.staleness import SOURCE_ASSETS, Staleness
 from deita_assets.defs.instance import process_tags
 from deita_assets.defs.interrupts import interruptible
-from deita_assets.defs.metadata import NOTES
+from deita_assets.defs.metadata import NOTES, TRIAL
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.steps import staleness
 from deita_assets.errors import DeitaError
@@ -99,7 +99,7 @@ class Curation:
         self._run_or_skip(key, stale, (asset,))
 
     def trial(self, scope_kind: str, scope: str, config: dict[str, Any]) -> dict[str, Any]:
-        """Run a ledger with run config; returns the metadata of its observation."""
+        """Run a ledger with run config; returns what its observation tells."""
         asset = "selection_ledger" if scope_kind == "source" else "pooled_ledger"
         self._run(scope, [asset], {asset: config}, checks=False)
         records = self._instance.fetch_observations(
@@ -107,7 +107,8 @@ class Curation:
         ).records
         observation = records[0].event_log_entry.asset_observation
         assert observation is not None  # noqa: S101 - fetched as one
-        return {name: value.value for name, value in observation.metadata.items()}
+        shown: dict[str, Any] = observation.metadata[TRIAL].value  # type: ignore[assignment]
+        return shown
 
     def calibration(self, scope_kind: str, scope: str, rows: int) -> str:
         """Calibrate a scope over its best `rows` rows; returns the id of the result."""
@@ -182,10 +183,12 @@ def _failure(result: dg.ExecuteInProcessResult, assets: Sequence[str], partition
         if data is None:
             continue
         failure = data.user_failure_data  # type: ignore[union-attr]
-        message = failure.description if failure else _root_message(data.error)  # type: ignore[union-attr]
+        message = str(failure.description) if failure else _root_message(data.error)  # type: ignore[union-attr]
+        log = f"Run {result.run_id[:8]} has the whole log (deita-assets dev)."
+        cure = str(failure.metadata["cure"].value) if failure and "cure" in failure.metadata else ""
         return RunFailedError(
-            f"{event.step_key}[{partition}]: {message}",
-            cure=f"Run {result.run_id[:8]} has the whole log (deita-assets dev).",
+            f"{event.step_key}[{partition}]: {message.removesuffix(cure).rstrip()}",
+            cure=f"{cure} {log}".strip(),
         )
     return RunFailedError(
         f"{', '.join(assets)}[{partition}] failed.", cure=f"See run {result.run_id[:8]} in the UI."

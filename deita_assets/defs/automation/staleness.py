@@ -26,6 +26,8 @@ from deita_assets.stores.subsets import MANIFEST
 
 #: Metadata key under which a materialisation keeps the digest of its inputs.
 INPUTS = "deita/inputs"
+#: Metadata key under which `raw_pool` keeps the licence of its source.
+LICENCE = "licence"
 
 #: Raised when the same inputs would give another result; part of every asset's code version.
 CODE_VERSIONS = {
@@ -101,6 +103,12 @@ class Staleness:
         record = self._latest(asset, partition)
         return (record.tags or {}).get("dagster/data_version") if record else None
 
+    def licence(self, source: str) -> str | None:
+        """Licence of a source as its latest ingest recorded it."""
+        record = self._latest("raw_pool", source)
+        value = record.metadata.get(LICENCE) if record else None
+        return str(value.value) if value else None
+
     def folder_is_gone(self, asset: str, partition: str) -> bool:
         """True when the folder that the latest materialisation published is no longer whole enough to be read."""
         record = self._latest(asset, partition)
@@ -154,8 +162,18 @@ def _scored_pool(now: Staleness, source: str) -> list[Any]:
 
 
 def _selection(now: Staleness, scope_kind: str, scope: str, sources: list[str]) -> list[Any]:
-    chosen = setting_values(now.settings.selection(scope_kind, scope))
-    for what in ("budgets", "sources", "exclusion_sets", "format", "field_map"):  # read below, or by others
+    settings = now.settings.selection(scope_kind, scope)
+    # A licence is no part of a pool version, and given with `add` it is no setting either.
+    licences = [now.licence(s) for s in sources] if settings.filters.licences or settings.where else []
+    chosen = setting_values(settings)
+    for what in (
+        "budgets",
+        "sources",
+        "exclusion_sets",
+        "format",
+        "field_map",
+        "licence",
+    ):  # read below, or by others
         chosen.pop(what, None)
     return [
         chosen,
@@ -164,7 +182,7 @@ def _selection(now: Staleness, scope_kind: str, scope: str, sources: list[str]) 
             [s, now.data_version("raw_pool", s), now.data_version("embeddings", s)]
             for s in now.settings.scope_exclusion_sets(scope_kind, scope)
         ],
-        [now.settings.source(s).licence for s in sources],
+        licences,
     ]
 
 

@@ -5,12 +5,13 @@ What belongs here: the asset. What does not: parsing and transactions (engines.i
 
 import dagster as dg
 
-from deita_assets.defs.automation.staleness import CODE_VERSIONS
+from deita_assets.defs.automation.staleness import CODE_VERSIONS, LICENCE
 from deita_assets.defs.metadata import columns, counts
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.steps import OWNERS, asset_step
 from deita_assets.engines.ingest import SourceReading, ingest_source
 from deita_assets.partitions import sources
+from deita_assets.stores.pool import known_source
 
 _COLUMNS = columns(
     ("sample_id", "varchar", "source and content hash; the row's identity"),
@@ -71,12 +72,15 @@ def raw_pool(
                 f"{source}: {report.n_withheld:,} rows would leave the pool at once, more than 20 %. They were kept. "
                 f"Run `deita-assets add --accept-removals {source}` if this is meant."
             )
+        with platform.warehouse.read(f"licence of {source}") as con:
+            _, _, licence = known_source(con, source)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(report.pool_version),
             metadata={
                 **metadata,
                 "dagster/partition_row_count": report.n_pool,
                 "format": report.format or "not recognised",
+                LICENCE: licence or "unknown",
                 "rows_read": report.n_read,
                 "exact_duplicates": report.n_exact_duplicates,
                 "quarantined": report.n_quarantined,

@@ -14,10 +14,10 @@ from pydantic import Field
 
 from deita_assets.core.aggregations import AGGREGATIONS
 from deita_assets.core.selectors import SELECTORS
-from deita_assets.core.verdicts import VERDICTS
+from deita_assets.core.verdicts import KEPT, NEAR_DUPLICATE, VERDICTS
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.embeddings.assets import embeddings
-from deita_assets.defs.metadata import NOTES, columns, counts, table
+from deita_assets.defs.metadata import NOTES, TRIAL, columns, counts, table
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.scores.assets import scored_pool
 from deita_assets.defs.steps import OWNERS, asset_step, pooled_sources
@@ -174,23 +174,48 @@ def _ledger(
             options=pass_options(context, platform, notes, _progress(context, total)),
         )  # fmt: skip
         shown = _metadata(platform, done, parameters)
-        shown[NOTES] = "; ".join(notes) or "nothing to do: this ledger was there"
+        if notes:
+            shown[NOTES] = "; ".join(notes)
         if config.is_trial:
-            for budget in config.trial_budgets:
-                cut = cut_subset(
-                    platform.warehouse, done, budget, provenance={"run_id": context.run_id}, trial=True,
-                    options=pass_options(context, platform, notes),
-                )  # fmt: skip
-                shown[f"trial_{budget}"] = cut.selection.version
+            # One key of its own: Dagster lays an observation's metadata over those of the lasting ledger.
+            trial = _trial(context, platform, config, done, notes)
             context.log_event(
                 dg.AssetObservation(
-                    asset_key=context.asset_key, partition=context.partition_key, metadata=shown
+                    asset_key=context.asset_key,
+                    partition=context.partition_key,
+                    metadata={TRIAL: dg.MetadataValue.json(trial)},
                 )
             )
             return
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(family(done.spec)), metadata={**metadata, **shown}
         )
+
+
+def _trial(
+    context: dg.AssetExecutionContext,
+    platform: Platform,
+    config: LedgerConfig,
+    ledger: StoredLedger,
+    notes: list[str],
+) -> dict[str, Any]:
+    """Cut the subsets of a trial; what it departed from and what came of it."""
+    versions, rows = {}, {}
+    for budget in config.trial_budgets:
+        cut = cut_subset(
+            platform.warehouse, ledger, budget, provenance={"run_id": context.run_id}, trial=True,
+            options=pass_options(context, platform, notes),
+        )  # fmt: skip
+        versions[str(budget)], rows[str(budget)] = cut.selection.version, len(cut.selection.members)
+    return {
+        "departs": config.departures,
+        "ledger_id": ledger.ledger_id,
+        "kept": ledger.n_kept,
+        "visited": ledger.n_visited,
+        "versions": versions,
+        "rows": rows,
+        "notes": notes,
+    }
 
 
 def _metadata(platform: Platform, ledger: StoredLedger, parameters: SelectionParameters) -> dict[str, Any]:
@@ -201,7 +226,7 @@ def _metadata(platform: Platform, ledger: StoredLedger, parameters: SelectionPar
             if platform.settings.sample_rows_in_ui
             else []
         )
-    visited = max(ledger.n_visited, 1)
+    compared = verdicts.get(KEPT, 0) + verdicts.get(NEAR_DUPLICATE, 0)
     return {
         "dagster/partition_row_count": ledger.n_rows,
         "ledger_id": ledger.ledger_id,
@@ -210,7 +235,7 @@ def _metadata(platform: Platform, ledger: StoredLedger, parameters: SelectionPar
         "aggregation": parameters.aggregation,
         "kept": ledger.n_kept,
         "visited": ledger.n_visited,
-        "drop_rate": round(1 - ledger.n_kept / visited, 4),
+        "drop_rate": round(verdicts.get(NEAR_DUPLICATE, 0) / max(compared, 1), 4),
         "exhausted": ledger.exhausted,
         "verdicts": counts(verdicts, "verdict"),
         "sources": len(ledger.scope.sources),
