@@ -295,7 +295,9 @@ def test_the_same_spec_with_other_members_is_an_alarm(scoped):
     ledger = scoped.ledger("s")
     cut(scoped, ledger, 3)
     with scoped.warehouse.write("damage") as con:
-        con.execute("update store.ledger_row set kept_position = 5 - kept_position where kept_position in (2, 3)")
+        con.execute(
+            "update store.ledger_row set kept_position = 5 - kept_position where kept_position in (2, 3)"
+        )
     before = heads(scoped)
     with pytest.raises(StoreError, match=f"ledger {ledger.ledger_id} at budget 3 gave .* before"):
         cut(scoped, ledger, 3)
