@@ -415,3 +415,16 @@ def test_a_difference_to_a_ledger_that_was_let_go_gives_no_reason(scoped):
     with scoped.warehouse.write("prune") as con:
         prune_ledgers(con, Scope("source", "a", ("a",)), 0)
     assert scoped.query(query, first.version, trial.version) == [(None,)]
+
+
+def test_the_card_names_the_sources_of_a_frozen_base(scoped):
+    with scoped.warehouse.write("licence") as con:
+        con.execute("update store.source set licence = 'CC0' where source = 'b'")
+    base = scoped.subset(scoped.ledger("a", "b", name="m", threshold=0.9), 12).selection
+    assert {member.sample_id[0] for member in base.members} == {"a", "b"}
+    made = scoped.subset(scoped.ledger("a", threshold=0.9, frozen_base=base.version), 15)
+    card = (made.directory / "README.md").read_text(encoding="utf-8")
+    lines = [line.split(" | ") for line in card.splitlines() if line.startswith(("| a |", "| b |"))]
+    assert [line[1] for line in lines] == ["**unknown**", "CC0"]
+    assert sum(int(line[3]) for line in lines) == 15 == sum(made.mix.values())
+    assert f"| frozen base | {base.version}, 12 rows of which come first |" in card
