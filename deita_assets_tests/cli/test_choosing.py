@@ -9,6 +9,8 @@ import pytest
 
 from deita_assets_tests.cli.commands import MATHS, TEA, Output, chat, deita, write_jsonl
 
+pytestmark = pytest.mark.slow  # forty commands, each a process of its own
+
 QUESTIONS = [{"question": "Name a colour."}, {"question": "Who wrote Hamlet?"}]
 SETTINGS = """
 exclusion_sets = ["quiz"]
