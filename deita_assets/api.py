@@ -13,13 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deita_assets.core.block_kernel import BlockKernel
 from deita_assets.core.evol_score import expected_score
 from deita_assets.core.ledger import Ledger
 from deita_assets.core.repr_filter import GreedyPass
 from deita_assets.core.score_order import score_order
 from deita_assets.core.verdicts import INVALID, UNSCORED
-from deita_assets.engines.cpu_kernel import CpuKernel
+from deita_assets.engines.kernels import kernel_on
 
 __all__ = ["expected_score", "repr_filter"]
 
@@ -82,7 +81,7 @@ def repr_filter(
     ranked = np.flatnonzero(~(bad_vector | bad_score))
     ranked_names = None if names is None else [names[row] for row in ranked]
     order = ranked[score_order(scored[ranked], ranked_names)]
-    greedy = GreedyPass(vectors, order, threshold, _kernel(device), block_size)
+    greedy = GreedyPass(vectors, order, threshold, kernel_on(device), block_size)
     greedy.run(budget)
     return Ledger.of_pass(
         greedy, n, {UNSCORED: np.flatnonzero(bad_score), INVALID: np.flatnonzero(bad_vector)}
@@ -98,14 +97,6 @@ class _ArrayVectors:
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         return self.array[rows]
-
-
-def _kernel(device: str) -> BlockKernel:
-    if device == "cpu":
-        return CpuKernel()
-    from deita_assets.engines.torch_kernel import TorchKernel
-
-    return TorchKernel(device)
 
 
 def _checked_threshold(threshold: float) -> float:

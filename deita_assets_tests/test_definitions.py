@@ -43,7 +43,7 @@ ON_DEMAND = {"threshold_calibration", "pooled_calibration"}
 #: Assets that store rows in a table; the others leave files.
 TABLES = [name for name, (group, _, _) in GRAPH.items() if group not in ("serving", "scorer_training")]
 #: Seconds and gigabytes that a code server and a sensor tick have no use for.
-HEAVY = ("torch", "transformers", "lancedb", "sentence_transformers", "pandas")
+HEAVY = ("torch", "transformers", "lancedb", "sentence_transformers", "pandas", "matplotlib", "lingua")
 
 
 @pytest.fixture(scope="module")

@@ -24,22 +24,12 @@ from deita_assets.core.quotas import NO_CAP, Quotas
 from deita_assets.core.repr_filter import GreedyPass, Progress
 from deita_assets.core.score_only_pass import ScoreOnlyPass
 from deita_assets.core.selection_pass import SelectionPass
-from deita_assets.engines.cpu_kernel import CpuKernel
 from deita_assets.engines.ranked import RankedRows
 from deita_assets.errors import SettingsError
 from deita_assets.stores.ledgers import VisitedRows
 from deita_assets.stores.ordered_vectors import OrderedVectors
 
 NewKernel = Callable[[], BlockKernel]
-
-
-def kernel_of(device: str) -> NewKernel:
-    """What makes kernels for a device."""
-    if device == "cpu":
-        return CpuKernel
-    from deita_assets.engines.torch_kernel import TorchKernel
-
-    return lambda: TorchKernel(device)
 
 
 @dataclass(frozen=True)
@@ -77,8 +67,6 @@ def start_pass(
     name = spec["selector"]["name"]
     vectors.follow(ranked.order)
     quotas = _quotas(spec["selector"], ranked, None)
-    if name in ("score_only", "random"):  # quick enough to be run anew
-        return ScoreOnlyPass(ranked.order, ranked.frozen, quotas)
     if name in ("k_center", "facility_location"):
         whole = KCenterPass if name == "k_center" else FacilityLocationPass
         if decided is None:
@@ -87,17 +75,34 @@ def start_pass(
             vectors, ranked.order, frozen=ranked.frozen,
             kept=decided.kept, blocked_by=decided.blocked_by, similarity=decided.similarity,
         )  # fmt: skip
+    if name != "repr_filter":  # quick enough to be run anew
+        return _walk(spec["selector"], ranked, vectors, new_kernel, quotas)
     threshold = spec["selector"]["threshold"]
     if earlier is not None and quotas is None:
         return IncrementalPass(
             vectors, ranked.order, threshold, new_kernel(), earlier=earlier, frozen=ranked.frozen
         )
     if decided is None:
-        return GreedyPass(vectors, ranked.order, threshold, new_kernel(), frozen=ranked.frozen, quotas=quotas)
+        return _walk(spec["selector"], ranked, vectors, new_kernel, quotas)
     return GreedyPass.resume(
         vectors, ranked.order, threshold, new_kernel(), frozen=ranked.frozen, quotas=quotas,
         visited=decided.visited, kept=decided.kept, blocked_by=decided.blocked_by, similarity=decided.similarity,
     )  # fmt: skip
+
+
+def _walk(
+    selector: Mapping[str, Any],
+    ranked: RankedRows,
+    vectors: OrderedVectors,
+    new_kernel: NewKernel,
+    quotas: Quotas | None,
+) -> SelectionPass:
+    """A new pass of a selector that goes down the order."""
+    if selector["name"] != "repr_filter":
+        return ScoreOnlyPass(ranked.order, ranked.frozen, quotas)
+    return GreedyPass(
+        vectors, ranked.order, selector["threshold"], new_kernel(), frozen=ranked.frozen, quotas=quotas
+    )
 
 
 def told_earlier(ranked: RankedRows, rows: VisitedRows) -> EarlierPass:
@@ -140,18 +145,7 @@ def run_for_one_budget(
     selector["floors"] = {**selector.get("floors", {}), **lowered}
     while True:
         quotas = _quotas(selector, ranked, budget)
-        done: SelectionPass
-        if selector["name"] == "repr_filter":
-            done = GreedyPass(
-                vectors,
-                ranked.order,
-                selector["threshold"],
-                new_kernel(),
-                frozen=ranked.frozen,
-                quotas=quotas,
-            )
-        else:
-            done = ScoreOnlyPass(ranked.order, ranked.frozen, quotas)
+        done = _walk(selector, ranked, vectors, new_kernel, quotas)
         if len(ranked.order):
             done.run(budget, on_progress)
         short = _short(quotas, ranked)

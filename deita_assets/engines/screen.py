@@ -46,7 +46,7 @@ class Screen:
         rules = self.parameters.filters.as_spec()
         if self.parameters.where is not None:
             rules["where"] = self.parameters.where
-        # Licences and labels are no part of a pool version; what they let through is part of the ledger.
+        # A licence is no part of a pool version; what it lets through is part of the ledger.
         return {**rules, "excluded_sha256": excluded_digest(self.excluded)} if rules else None
 
     def _sets(self) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,12 @@ from deita_assets.core.selection_pass import SelectionPass
 from deita_assets.core.selectors import SELECTORS
 from deita_assets.core.verdicts import KEPT, NEAR_DUPLICATE, OVER_QUOTA
 from deita_assets.engines.contamination import Contaminated, contaminated_rows
+from deita_assets.engines.kernels import kernel_on
 from deita_assets.engines.ledger_spec import embedded_before, ledger_spec, refuse_unembedded
 from deita_assets.engines.parameters import SelectionParameters
 from deita_assets.engines.passes import (
     Decided,
     NewKernel,
-    kernel_of,
     run_for_one_budget,
     start_pass,
     told_earlier,
@@ -66,7 +67,7 @@ class PassOptions:
     @property
     def new_kernel(self) -> NewKernel:
         """What makes kernels."""
-        return kernel_of(self.device)
+        return partial(kernel_on, self.device)
 
 
 @dataclass(frozen=True)
@@ -101,17 +102,17 @@ def make_ledger(
         ledger_id = short_digest(spec)
         found = ledgers.find_ledger(con, ledger_id)
         head = ledgers.head_id(con, scope.kind, scope.name)
-    made = False
+    new = found is None or found.pruned
     if found is None or found.pruned:
         inputs = ledger_inputs(warehouse, scope, spec, screen)
         earlier = _earlier(warehouse, inputs, head, options)
         threshold = spec["selector"].get("threshold")
         n_rows = len(inputs.ranked.sample_ids)
-        new = StoredLedger(ledger_id, scope, spec, threshold, n_rows, 0, 0, False, trial)
-        found = _run_pass(warehouse, new, inputs, budget, options, earlier=earlier)
-        made = True
-    found = deepen(warehouse, found, budget, options)
-    if made or (not trial and head != ledger_id):
+        empty = StoredLedger(ledger_id, scope, spec, threshold, n_rows, 0, 0, False, trial)
+        found = _run_pass(warehouse, empty, inputs, budget, options, earlier=earlier)
+    else:
+        found = deepen(warehouse, found, budget, options)
+    if new or (not trial and head != ledger_id):
         with warehouse.write(f"ledger of {scope.name}: head") as con:
             if not trial:
                 ledgers.set_ledger_head(con, found)

@@ -94,7 +94,7 @@ class OrderedVectors:
             self._frontier = start + len(ahead)
             missing = np.union1d(missing, ahead[(self._stretch[ahead] < 0) & (self._row_ids[ahead] >= 0)])
         if scanned:
-            vectors = self._table.scan([self._contents[row] for row in missing])
+            vectors = self._table.load(self._contents[row] for row in missing)[0]
         else:
             vectors = self._table.take(self._row_ids[missing])
         self._hold(missing, vectors, wanted)

@@ -188,10 +188,6 @@ class EmbeddingTable:
         place = np.argsort(got["_rowid"].to_numpy())  # Lance gives rows in its own order
         return vectors[place[back]]
 
-    def scan(self, contents: Sequence[str]) -> NDArray[np.float16]:
-        """Vectors of `contents`, every one of which is stored, in their order, float16 (n, dimension)."""
-        return self.load(contents)[0]
-
     def load(self, contents: Iterable[str]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
         """Vectors of `contents`, in their order.
 

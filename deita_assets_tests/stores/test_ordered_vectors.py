@@ -36,9 +36,9 @@ class Counted(EmbeddingTable):
         self.taken.append(len(row_ids))
         return super().take(row_ids)
 
-    def scan(self, contents):
+    def load(self, contents):
         self.scans += 1
-        return super().scan(contents)
+        return super().load(contents)
 
 
 @pytest.mark.parametrize("stretch", [1, 7, 100, 10_000])
