@@ -11,6 +11,7 @@ What belongs here: exception classes, and nothing that can fail on its own.
     ├── SourceFileError             a whole file cannot be read (wrong encoding, broken Parquet footer)
     ├── AccountingError             rows read != rows in pool + exact duplicates + quarantined
     ├── LockTimeoutError            another process holds a store; names its pid and run
+    ├── QueryTimeoutError           a query took longer than it may; it was stopped, nothing else was
     ├── ScorerError                 a scorer cannot be loaded, or broke its contract
     ├── EmbedderError               an embedder cannot be loaded, or broke its contract
     ├── StoreError                  a store is damaged or of another version
@@ -86,6 +87,10 @@ class AccountingError(DeitaError):
 
 class LockTimeoutError(DeitaError):
     """A store stayed locked by another process until the deadline."""
+
+
+class QueryTimeoutError(DeitaError):
+    """A query over the published catalog was stopped because its time was up."""
 
 
 class ScorerError(DeitaError):

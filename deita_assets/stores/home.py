@@ -76,6 +76,16 @@ class Home:
         return self.root / "staging"
 
     @property
+    def withdrawn(self) -> Path:
+        """Files that were taken out of landing by hand, one folder for each source; the user's."""
+        return self.root / "withdrawn"
+
+    @property
+    def takedowns(self) -> Path:
+        """When rows of each source were last taken down, for the rule of staleness; the store has the rows."""
+        return self.root / "takedowns.json"
+
+    @property
     def locks(self) -> Path:
         """One lock file per (measure, fingerprint) that is being computed."""
         return self.root / "locks"

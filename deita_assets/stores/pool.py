@@ -42,7 +42,7 @@ class StagedFile:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What one ingest did; `n_read = n_pool + n_exact_duplicates + n_quarantined` over the whole source."""
+    """What one ingest did, over the whole source; `n_read = n_pool + n_taken + n_exact_duplicates + n_quarantined`."""
 
     source: str
     format: str | None
@@ -57,6 +57,7 @@ class IngestReport:
     n_withheld: int = 0
     changed: bool = False
     quarantine_reasons: Mapping[str, int] = field(default_factory=dict)
+    n_taken: int = 0
 
 
 def known_source(
@@ -98,12 +99,16 @@ def save_source(
 
 
 def load_staged(con: duckdb.DuckDBPyConnection, folder: Path, source: str, seq: int, batch_id: str) -> None:
-    """Move the staged Parquet files of one ingest into the store."""
+    """Move the staged Parquet files of one ingest into the store.
+
+    Rows whose content was taken down elsewhere are taken down here too, from this ingest on.
+    """
     parameters = {"source": source, "seq": seq, "batch_id": batch_id}
     for name in ("conversation", "turn", "occurrence", "quarantine"):
         pattern = sorted(str(path) for path in folder.glob(f"{name}-*.parquet"))
         if pattern:
             con.execute(statement(f"pool/insert_{name}"), {"files": pattern, **_wanted(name, parameters)})
+    con.execute(statement("pool/take_down_again"), {"source": source, "seq": seq})
 
 
 def _wanted(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,6 +145,20 @@ def reopen_files(
                 "where source = ? and uri = ? and file_sha256 = ? and to_seq = ?",
                 [source, uri, sha, seq],
             )
+
+
+def rows_of_files(
+    con: duckdb.DuckDBPyConnection, source: str, uris: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """(rows that these files alone hold, rows that another file holds too), of the rows in the pool now."""
+    found = con.execute(statement("pool/rows_of_files"), {"source": source, "uris": list(uris)}).fetchall()
+    return [row for row, leaves in found if leaves], [row for row, leaves in found if not leaves]
+
+
+def rows_in_pool(con: duckdb.DuckDBPyConnection, source: str) -> set[str]:
+    """sample_id of every row in the pool of a source."""
+    query = "select sample_id from store.pool_row where source = ?"
+    return {str(row) for (row,) in con.execute(query, [source]).fetchall()}
 
 
 def rows_lost(con: duckdb.DuckDBPyConnection, source: str) -> tuple[int, int]:
@@ -223,6 +242,7 @@ def rebuild_pool(con: duckdb.DuckDBPyConnection, source: str, seq: int) -> tuple
     """
     con.execute("delete from store.pool_row where source = ?", [source])
     con.execute(statement("pool/insert_pool_row"), {"source": source})
+    con.execute(statement("pool/mark_conversation"), {"source": source})
     version, n_rows = _one(con, statement("pool/pool_digest"), {"source": source})
     con.execute("update store.pool_row set pool_version = ? where source = ?", [version, source])
     con.execute(
@@ -267,7 +287,7 @@ def account(con: duckdb.DuckDBPyConnection, source: str) -> IngestReport:
     ).fetchall()
     return IngestReport(
         source, known_format, version[0], version[1], n_read, n_pool, duplicates, n_quarantined,
-        quarantine_reasons={str(reason): int(count) for reason, count in reasons},
+        quarantine_reasons={str(reason): int(count) for reason, count in reasons}, n_taken=n_taken,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ pool(sample_id, source, own_id, n_turns, n_messages, n_chars, language, licence,
 turns(sample_id, turn, system, instruction, response, n_chars_instruction, n_chars_response)
 scores(sample_id, turn, measure, scorer, score, status)
 scored_pool(sample_id, source, n_turns, complexity, quality, evol_score, scorer_complexity, scorer_quality, embedder)
-ledger(scope_kind, scope, ledger_id, sample_id, rank, verdict, reason, evol_score, kept_position, blocked_by, similarity, threshold)
+ledger(scope_kind, scope, ledger_id, sample_id, rank, verdict, reason, evol_score, kept_position, blocked_by, similarity, threshold, source)
 selections(selection_version, scope_kind, scope, budget, n_rows, ledger_id, members_sha256, is_head, trial, created_at, ...)
 selected(selection_version, position, sample_id, rank, evol_score, ...)
 quarantine(source, file, line, reason, detail, ...)
@@ -25,17 +25,21 @@ VIEWS = dict(re.findall(r"^(\w+)\((.*)\)$", CONTRACT, re.MULTILINE))
 ROWS = """
 insert into store.source values ('s', 'alpaca', '{}', 'CC0');
 insert into store.pool_row select 's:' || x, 's', null, 'f.jsonl', x, 'b', 'v' from range(1, 4) t(x);
+insert into store.pool_version values
+    ('s', 1, 'v-of-one', 8, now()), ('s', 2, 'v-of-two', 8, now()), ('s', 3, 'v', 3, now());
 insert into store.conversation
-select 's:' || x, 's', 'c' || x, '{}', 1, 2, 3, false, false, null, 'b' from range(1, 9) t(x);
+select 's:' || x, 's', 'c' || x, '{}', 1, 2, 3, false, false, null, 'b', x < 4,
+       null, case when x < 4 then 'f.jsonl' end, case when x < 4 then x end from range(1, 9) t(x);
 insert into store.turn
 select 's:' || x, 0, null, 'ask ' || x, 'answer', 'p', 'q' from range(1, 9) t(x);
 insert into store.occurrence
-select 's', 'f.jsonl', 'sha', x, 's:' || x, null, 1, case when x > 3 then 2 end from range(1, 9) t(x);
+select 's', 'f.jsonl', 'sha', x, 's:' || x, null, 1, case when x > 3 then 3 end from range(1, 9) t(x);
 insert into store.quarantine values
     ('s', 'f.jsonl', 'sha', 9, 'malformed_json', 'd', 'p', 'b', 1, null),
     ('s', 'old.jsonl', 'sha', 1, 'malformed_json', 'd', 'p', 'b', 1, 2);
 insert into store.ledger select id, 'source', 's',
-    '{"sources": [["s", "v-of-' || id || '"]], "fingerprints": {"complexity": "c-of-' || id || '", "quality": "q"}}',
+    '{"sources": [["s", "v-of-' || id || '"]], "fingerprints": {"complexity": "c-of-' || id || '", "quality": "q"},
+      "selector": {"name": "repr_filter"}}',
     0.9, 8, 3, 6, false, false, now(), null from (values ('one'), ('two')) t(id);
 insert into store.ledger_row values
     ('one', 's:1', 1, 'kept', null, 9, 1, null, null),
@@ -126,7 +130,7 @@ def test_ledger_at_a_budget(con, budget, verdicts):
 
 def test_ledger_at_has_the_columns_of_a_ledger(con):
     names = [name for name, *_ in rows(con, "describe select * from ledger_at('one', 1)")]
-    expected = "sample_id, rank, verdict, reason, evol_score, kept_position, blocked_by, similarity"
+    expected = "sample_id, rank, verdict, reason, evol_score, kept_position, blocked_by, similarity, source"
     assert ", ".join(names) == expected
 
 
@@ -147,12 +151,15 @@ def test_diff_of_two_selections_says_why(con):
         ("s:1", "removed", "near_duplicate", 1, None, "s:3"),
         ("s:3", "moved", None, 2, 1, None),
         ("s:5", "moved", None, 3, 2, None),
-        ("s:6", "added", None, None, 3, None),
+        ("s:6", "added", "rescored", None, 3, None),
     ]
-    back = "select sample_id, change, reason from selection_diff('vb', 'va') order by 1"
+    back = "select sample_id, change, reason, blocked_by from selection_diff('vb', 'va') order by 1"
     assert rows(con, back) == [
-        ("s:1", "added", None), ("s:3", "moved", None), ("s:5", "moved", None), ("s:6", "removed", "out_ranked"),
-    ]  # fmt: skip
+        ("s:1", "added", "unblocked", "s:3"),
+        ("s:3", "moved", None, None),
+        ("s:5", "moved", None, None),
+        ("s:6", "removed", "rescored", None),
+    ]
     assert rows(con, "select distinct change, reason from selection_diff('va', 'va')") == [
         ("unchanged", None)
     ]

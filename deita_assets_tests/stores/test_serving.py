@@ -1,9 +1,16 @@
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
 import duckdb
+import pyarrow as pa
 import pytest
 
-from deita_assets.errors import NotFoundError, StoreError
+from deita_assets.errors import NotFoundError, QueryTimeoutError, StoreError
 from deita_assets.stores import serving
-from deita_assets.stores.serving import open_serving, publish
+from deita_assets.stores.serving import open_serving, publish, run_within
 from deita_assets_tests import crashes
 
 
@@ -152,3 +159,76 @@ def test_a_failing_copy_leaves_the_old_one(home, warehouse, monkeypatch):
     monkeypatch.undo()
     assert publish(home).changed
     assert sources(home) == ["a", "b"]
+
+
+#: What a client does that opens the copy to write, as some do unless told otherwise, and dies.
+WRITES_AND_DIES = """
+import duckdb, os, sys
+con = duckdb.connect(sys.argv[1])
+con.execute('create table main.mine(a int)')
+os._exit(0)
+"""
+
+
+def test_a_client_that_wrote_into_the_copy_spoils_neither_it_nor_the_next(home, warehouse):
+    """Its log stays beside the file; read together with a later copy, it would make that one unreadable."""
+    publish(home)
+    assert stat.S_IMODE(home.serving.stat().st_mode) == 0o444
+    home.serving.chmod(0o644)
+    subprocess.run([sys.executable, "-c", WRITES_AND_DIES, str(home.serving)], check=True)
+    assert home.serving.with_name("serving.duckdb.wal").exists()
+    add_source(warehouse, "a")
+    assert publish(home).changed
+    assert sources(home) == ["a"]
+    assert not home.serving.with_name("serving.duckdb.wal").exists()
+
+
+def test_a_copy_that_was_written_to_is_replaced_though_the_warehouse_did_not_change(home, warehouse):
+    publish(home)
+    home.serving.chmod(0o644)
+    with duckdb.connect(str(home.serving)) as con:
+        con.execute("insert into store.source values ('mine', null, '{}', null)")
+    assert sources(home) == ["mine"]
+    assert publish(home).changed
+    assert sources(home) == []
+    assert not publish(home).changed
+
+
+def test_a_query_sees_no_variable_of_the_program(home, warehouse):
+    publish(home)
+    secret = pa.table({"a": [1]})
+    with open_serving(home) as con, pytest.raises(duckdb.CatalogException, match="secret does not exist"):
+        con.execute("select * from secret").fetchall()
+    with duckdb.connect() as con:  # which others would see
+        assert con.execute("select * from secret").fetchall() == [(secret["a"][0].as_py(),)]
+
+
+SLOW = "select count(*) from range(100000) a, range(10000000) b where (a.range * b.range) % 7 = 1"
+
+
+def test_a_query_may_take_so_long_and_no_longer(home, warehouse):
+    publish(home)
+    with open_serving(home) as con:
+        assert run_within(con, 30, lambda: con.execute("select 1").fetchall()) == [(1,)]
+        assert run_within(con, 0, lambda: con.execute("select 2").fetchall()) == [(2,)]
+        with pytest.raises(QueryTimeoutError, match="stopped after 0.2 s"):
+            run_within(con, 0.2, lambda: con.execute(SLOW).fetchall())
+        with pytest.raises(QueryTimeoutError):  # also between statements, when there is nothing to interrupt
+            run_within(con, 0.2, lambda: [con.execute("select 1").fetchall() for _ in range(100_000)])
+        with pytest.raises(ZeroDivisionError):
+            run_within(con, 30, lambda: 1 / 0)
+        assert con.execute("select 3").fetchall() == [(3,)]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]
+
+
+def test_a_query_has_half_of_the_machine(home, warehouse):
+    publish(home)
+    with open_serving(home) as con:
+        threads, memory = con.execute(
+            "select current_setting('threads'), current_setting('memory_limit')"
+        ).fetchall()[0]
+    assert 1 <= threads <= 8
+    number, unit = memory.split()
+    half = float(number) * {"MiB": 2**20, "GiB": 2**30, "TiB": 2**40}[unit]
+    installed = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
+    assert half <= 0.51 * installed

@@ -107,7 +107,7 @@ def test_an_error_rolls_the_whole_transaction_back(warehouse):
         raise KeyError
     with pytest.raises(duckdb.ConstraintException, match="NOT NULL"), warehouse.write("test") as con:
         add_source(con, "lost")
-        con.execute("insert into store.takedown values ('x', null, null)")
+        con.execute("insert into store.takedown values ('x', null, null, null)")
     assert sources(warehouse) == []
 
 

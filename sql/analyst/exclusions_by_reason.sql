@@ -1,7 +1,7 @@
--- What kept rows out of the pass, by source and reason (numbers and quoted texts left away)?
-select l.scope, split_part(l.sample_id, ':', 1) as source, l.verdict,
-       regexp_replace(l.reason, '(: ).*', '') as reason, count(*) as rows
-from ledger l
-where l.verdict in ('excluded', 'contaminated', 'unscored', 'invalid')
+-- What did each filter keep out of the pass, by source and reason (numbers and quoted texts left away)?
+-- $scope scope = null  a source or mixture; all of them when left out
+select scope_kind, scope, source, verdict, regexp_replace(reason, '(: ).*', '') as reason, count(*) as rows
+from ledger
+where verdict in ('excluded', 'contaminated', 'unscored', 'invalid') and ($scope is null or scope = $scope)
 group by all
-order by l.scope, rows desc, source, reason;
+order by scope_kind, scope, rows desc, source, verdict, reason;

@@ -1,6 +1,8 @@
 -- Which dropped rows came closest to staying, and what blocked them?
-select l.scope, l.sample_id, l.similarity, l.threshold, l.blocked_by, l.evol_score
-from ledger l
-where l.verdict = 'near_duplicate'
-order by l.similarity - l.threshold, l.sample_id
-limit 20;
+-- $scope scope = null  a source or mixture; all of them when left out
+-- $rows count = 20  how many to show
+select scope_kind, scope, sample_id, similarity, threshold, blocked_by, evol_score
+from ledger
+where verdict = 'near_duplicate' and ($scope is null or scope = $scope)
+order by similarity - threshold, sample_id, scope_kind, scope
+limit $rows;

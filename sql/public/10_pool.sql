@@ -1,14 +1,19 @@
 -- Rows in the pool now, with where each first came from.
+-- The small tables are grouped by their keys so that DuckDB sees each match once at most: it then leaves a join out of
+-- any question that asks for none of its columns.
 create or replace view main.pool as
 select
-    r.sample_id, r.source, r.own_id,
+    c.sample_id, c.source, c.own_id,
     c.n_turns, c.n_messages, c.n_chars, c.language,
     s.licence, c.has_system, c.has_tools,
     c.conversation as conversations,          -- canonical JSON
-    r.uri as file, r.line, r.batch_id, r.pool_version
-from store.pool_row r
-join store.conversation c on c.sample_id = r.sample_id
-join store.source s on s.source = r.source;
+    c.uri as file, c.line, c.batch_id, v.pool_version
+from store.conversation c
+left join (select source, any_value(licence) as licence from store.source group by source) s
+    on s.source = c.source
+left join (select source, max_by(pool_version, seq) as pool_version from store.pool_version group by source) v
+    on v.source = c.source
+where c.in_pool;
 
 -- (user, assistant) pairs of the rows in the pool, numbered from 0.
 create or replace view main.turns as

@@ -7,6 +7,9 @@ from store.scored_turn t;
 create or replace view main.scored_pool as
 select
     p.sample_id, p.source, p.n_turns, p.complexity, p.quality, p.evol_score,
-    p.scorer_complexity, p.scorer_quality, e.fingerprint as embedder
+    p.scorer_complexity, p.scorer_quality, e.embedder
 from store.scored_pool p
-left join store.coverage e on e.source = p.source and e.step = 'embedding';
+left join (
+    select source, any_value(fingerprint) as embedder
+    from store.coverage where step = 'embedding' group by source
+) e on e.source = p.source;

@@ -2,7 +2,8 @@
 create or replace view main.ledger as
 select
     l.scope_kind, l.scope, l.ledger_id, r.sample_id, r.rank, r.verdict, r.reason,
-    r.evol_score, r.kept_position, r.blocked_by, r.similarity, l.threshold
+    r.evol_score, r.kept_position, r.blocked_by, r.similarity, l.threshold,
+    split_part(r.sample_id, ':', 1) as source
 from store.ledger_head h
 join store.ledger l on l.ledger_id = h.ledger_id
 join store.ledger_row r on r.ledger_id = l.ledger_id;
@@ -22,23 +23,6 @@ from store.selection_member m
 join store.selection s on s.selection_version = m.selection_version
 join store.conversation c on c.sample_id = m.sample_id;
 
--- From a selected row back to the file, line and run it came from: one row per occurrence.
--- Pool version and scorers are those of the selection's spec, whatever the source was scored by since.
-create or replace view main.lineage as
-select
-    m.selection_version, m.position, m.sample_id, c.source, o.uri as file, o.file_sha256, o.line, o.own_id,
-    c.batch_id,
-    list_filter(from_json(s.spec -> '$.sources', '[["VARCHAR"]]'), lambda x: x[1] = c.source)[1][2] as pool_version,
-    s.spec ->> '$.fingerprints.complexity' as scorer_complexity,
-    s.spec ->> '$.fingerprints.quality' as scorer_quality,
-    s.ledger_id, r.rank, r.kept_position,
-    s.run_id, s.created_at
-from store.selection_member m
-join store.selection s on s.selection_version = m.selection_version
-join store.conversation c on c.sample_id = m.sample_id
-join store.occurrence o on o.sample_id = m.sample_id
-left join store.ledger_row r on r.ledger_id = s.ledger_id and r.sample_id = m.sample_id;
-
 -- Verdicts of any ledger as they stand at one budget: what comes after the budget-th kept row is beyond_budget.
 -- (Whether a row comes after it is told by its position if it was kept, else by its rank.)
 create or replace macro main.ledger_at(ledger_id, budget) as table
@@ -50,36 +34,11 @@ select
         when r.verdict = 'unvisited' and cut.last_rank is not null then 'beyond_budget'
         else r.verdict
     end as verdict,
-    r.reason, r.evol_score, r.kept_position, r.blocked_by, r.similarity
+    r.reason, r.evol_score, r.kept_position, r.blocked_by, r.similarity,
+    split_part(r.sample_id, ':', 1) as source
 from store.ledger_row r
 cross join (
     select max(k.rank) filter (where k.kept_position = budget) as last_rank
     from store.ledger_row k where k.ledger_id = ledger_id
 ) cut
 where r.ledger_id = ledger_id;
-
--- What changed from selection a to selection b, with the reason that b's ledger gives for a row that left.
-create or replace macro main.selection_diff(a, b) as table
-with before as (
-    select m.sample_id, m.position from store.selection_member m where m.selection_version = a
-), after as (
-    select m.sample_id, m.position from store.selection_member m where m.selection_version = b
-), why as (
-    select r.sample_id, r.verdict, r.blocked_by
-    from store.ledger_row r
-    join store.selection s on s.ledger_id = r.ledger_id
-    where s.selection_version = b
-)
-select
-    coalesce(x.sample_id, y.sample_id) as sample_id,
-    case when x.sample_id is null then 'added' when y.sample_id is null then 'removed'
-         when x.position <> y.position then 'moved' else 'unchanged' end as change,
-    case when y.sample_id is not null then null
-         when w.sample_id is null and not exists (from why) then null  -- the rows of b's ledger were let go
-         when w.sample_id is null then 'withdrawn'
-         when w.verdict in ('kept', 'unvisited') then 'out_ranked' else w.verdict end as reason,
-    x.position as position_a, y.position as position_b,
-    case when y.sample_id is null then w.blocked_by end as blocked_by
-from before x
-full outer join after y on y.sample_id = x.sample_id
-left join why w on w.sample_id = coalesce(x.sample_id, y.sample_id);
