@@ -6,6 +6,7 @@ What belongs here: the command and what it prints. What does not: ingest.
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,30 @@ def command(
         "licence": licence,
     }
     report = add_files(session, source, paths, {name: value for name, value in config.items() if value})
-    if report["in_pool"] == 0 and not accept_removals:
-        raise DeitaError(
-            f"source {source!r}: none of its {report['rows_read']:,} rows could be read "
-            f"({_counted(report['quarantine'])}).",
-            cure=f"See `deita-assets quarantine --source {source}`; name the fields with --map FIELD=NAME.",
-        )
+    if report["in_pool"] == 0 and report["quarantined"] and not accept_removals:
+        raise _nothing_read(session, source, report)
     show_report(session, report)
     session.emit(report)
+
+
+def _nothing_read(session: Session, source: str, report: dict[str, Any]) -> DeitaError:
+    """Why no row of a source came into its pool, and what to do about it."""
+    from deita_assets.engines.landing import landing_paths
+    from deita_assets.engines.staging import preview
+
+    cure = f"See `deita-assets quarantine --source {source}`; name the fields with --map FIELD=NAME."
+    if source not in session.settings.exclusion_sources:
+        seen = preview(landing_paths(session.home, source), None, {}, answers_required=False)
+        if seen.n_read > sum(seen.reasons.values()):
+            cure = (
+                "They hold questions without answers. If they are an evaluation set to keep selections clear of: put "
+                f'`exclusion_sets = ["{source}"]` into deita.toml and run `deita-assets add {source}`.'
+            )
+    return DeitaError(
+        f"source {source!r}: none of its {report['rows_read']:,} rows could be read "
+        f"({_counted(report['quarantine'])}).",
+        cure=cure,
+    )
 
 
 def add_files(
@@ -88,11 +105,11 @@ def add_files(
             f"source {source!r}: no file given.", cure=f"Run `deita-assets add {source} PATH`."
         )
     folder = session.home.source_landing(source)
-    replaced = [str(one.path.relative_to(folder)) for one in landed if one.state == "replaced"]
+    by_hand = [str(one.path.relative_to(folder)) for one in landed if one.state == "replaced"]
     known = source in session.known_sources()
     session.curation.register("source", [source])
     try:
-        session.curation.source(source, ("raw_pool",), {"raw_pool": {**(config or {}), "replaced": replaced}})
+        session.curation.source(source, ("raw_pool",), {"raw_pool": {**(config or {}), "by_hand": by_hand}})
     except DeitaError:
         for one in landed:
             if one.state == "new":
@@ -101,7 +118,7 @@ def add_files(
             session.instance.delete_dynamic_partition("source", source)
         raise
     session.curation.serving()
-    return _accounting(session, source)
+    return accounting(session, source)
 
 
 def show_report(session: Session, report: dict[str, Any]) -> None:
@@ -110,16 +127,23 @@ def show_report(session: Session, report: dict[str, Any]) -> None:
         f"[bold]{report['source']}[/bold] ({report['format'] or 'format not recognised'}): "
         f"{report['rows_read']:,} rows read = {report['in_pool']:,} in pool + "
         f"{report['exact_duplicates']:,} exact duplicates + {report['quarantined']:,} quarantined"
+        + (f" + {report['taken_down']:,} taken down" if report["taken_down"] else "")
     )
     if report["quarantine"]:
         session.out.print(f"  quarantined: {_counted(report['quarantine'])}")
     if report["withheld_files"]:
-        warning = withheld_warning(report["source"], report["withheld_files"])
+        warning = withheld_warning(session, report["source"], report["withheld_files"])
         session.err.print(f"warning: {warning}", markup=False)
 
 
-def withheld_warning(source: str, files: list[str]) -> str:
+def withheld_warning(session: Session, source: str, files: list[str]) -> str:
     """What to say of files that left landing while their rows are held in the pool."""
+    if all((session.home.withdrawn / source / uri).is_file() for uri in files):
+        return (
+            f"{source}: {', '.join(files)}: a withdrawal was cut off after the files had been moved, and their rows "
+            f"are still in the pool. To go on: deita-assets withdraw {source}"
+            f"{''.join(f' {shlex.quote(uri)}' for uri in files)}"
+        )
     return (
         f"{source}: {', '.join(files)} left landing, but more than 20 % of the rows would go with it, so "
         f"they stay in the pool. If this is meant: deita-assets add {source} --accept-removals"
@@ -130,7 +154,8 @@ def _counted(reasons: dict[str, int]) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
 
 
-def _accounting(session: Session, source: str) -> dict[str, Any]:
+def accounting(session: Session, source: str) -> dict[str, Any]:
+    """Counts of a source as it stands, checked against each other, with the files whose rows are held back."""
     from deita_assets.engines.landing import withheld_files
     from deita_assets.stores import pool
     from deita_assets.stores.warehouse import Warehouse
@@ -147,6 +172,7 @@ def _accounting(session: Session, source: str) -> dict[str, Any]:
         "exact_duplicates": report.n_exact_duplicates,
         "quarantined": report.n_quarantined,
         "quarantine": dict(report.quarantine_reasons),
+        "taken_down": report.n_taken,
         "pool_version": report.pool_version,
         "withheld_files": withheld,
     }

@@ -93,6 +93,7 @@ def _check_parameters(session: Session, plan: Plan, departures: Mapping[str, Any
 
     Raises:
         SettingsError: quotas, filters or a selector that do not fit a scope or its budgets.
+        UsageError: a condition that DuckDB does not understand, or a frozen base that is no version.
     """
     from deita_assets.engines.chosen_parameters import selection_parameters
 
@@ -104,11 +105,25 @@ def _check_parameters(session: Session, plan: Plan, departures: Mapping[str, Any
         )
         parameters = replace(selection_parameters(session.settings, plan.kind, scope), **departures)
         parameters.check(f"{plan.kind} {scope!r}", sources)
+        _check_stores(session, parameters.where, parameters.frozen_base)
         if (owed := sum(parameters.floors.values())) > min(budgets):
             raise SettingsError(
                 f"{plan.kind} {scope!r}: its floors ask for {owed:,} rows, but a budget is {min(budgets):,}.",
                 cure="Lower the floors, or ask for larger budgets.",
             )
+
+
+def _check_stores(session: Session, where: str | None, frozen_base: str | None) -> None:
+    """Refuse a condition or a frozen base that the run would refuse; no row is looked at yet."""
+    from deita_assets.stores.row_condition import rows_where_not
+    from deita_assets.stores.versions import whole_version
+    from deita_assets.stores.warehouse import Warehouse
+
+    if where is not None:
+        rows_where_not(Warehouse(session.home), [], where)
+    if frozen_base is not None:
+        with Warehouse(session.home).read("frozen base") as con:
+            whole_version(con, frozen_base, "frozen base")
 
 
 def _refuse_idle(departures: Mapping[str, Any]) -> None:
@@ -280,7 +295,7 @@ def _withheld(session: Session, con: duckdb.DuckDBPyConnection, sources: tuple[s
     from deita_assets.stores.pool import live_files
 
     files = {source: withheld_files(session.home, source, live_files(con, source)) for source in sources}
-    return [withheld_warning(source, gone) for source, gone in files.items() if gone]
+    return [withheld_warning(session, source, gone) for source, gone in files.items() if gone]
 
 
 def _trials(session: Session, plan: Plan, departures: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,8 +45,9 @@ def command(session: Session) -> None:
     stale = session.curation.stale
     for row in sources:
         row["stale"] = stale.stale_source_assets(row["source"], _wanted(heads, row["source"]))
+    above = {row["source"]: row["stale"] for row in sources}
     for head in heads:
-        head["stale"] = _stale_head(stale, head)
+        head["stale"] = stale_head(stale, head, above)
     waiting = [
         f"{name}/ ({why})" for name, why in _not_ingested(session, {row["source"] for row in sources}).items()
     ]
@@ -74,7 +75,7 @@ def command(session: Session) -> None:
     )  # fmt: skip
     for row in sources:
         if row["withheld_files"]:
-            warning = withheld_warning(row["source"], row["withheld_files"])
+            warning = withheld_warning(session, row["source"], row["withheld_files"])
             session.err.print(f"warning: {warning}", markup=False)
     if waiting:
         session.out.print(f"\nin landing, not ingested: {', '.join(waiting)}", markup=False)
@@ -83,21 +84,37 @@ def command(session: Session) -> None:
     )
 
 
-def _stale_head(stale: Staleness, head: dict[str, Any]) -> bool:
-    """True when a selection no longer follows from what its scope holds and the settings say."""
+def stale_head(stale: Staleness, head: dict[str, Any], above: dict[str, list[str]]) -> bool:
+    """True when a selection no longer follows from what its scope holds and the settings say.
+
+    `above`: the stale assets of each source; what stands on them is stale too.
+    """
+    from deita_assets.partitions import subset_key
+
     kind, scope = head["scope_kind"], head["scope"]
     ledger, subset = (
         ("selection_ledger", "selected_subset") if kind == "source" else ("pooled_ledger", "pooled_subset")
     )
-    from deita_assets.partitions import subset_key
-
     key = str(subset_key(kind, scope, head["budget"]))
     try:
         return (
-            stale.is_stale(ledger, scope) or stale.is_stale(subset, key) or stale.folder_is_gone(subset, key)
+            _stands_on_stale(stale, kind, scope, above)
+            or stale.is_stale(ledger, scope)
+            or stale.is_stale(subset, key)
+            or stale.folder_is_gone(subset, key)
         )
     except SettingsError:  # its mixture is no longer defined
         return True
+
+
+def _stands_on_stale(stale: Staleness, kind: str, scope: str, above: dict[str, list[str]]) -> bool:
+    settings = stale.settings
+    selected = [scope] if kind == "source" else settings.mixture_sources(scope, stale.pooled_sources())
+    compared = settings.selection(kind, scope).contamination.similarity is not None
+    looked_at = {"raw_pool", "embeddings"} if compared else {"raw_pool"}
+    return any(above.get(source) for source in selected) or any(
+        looked_at & set(above.get(source, ())) for source in settings.scope_exclusion_sets(kind, scope)
+    )
 
 
 def _not_ingested(session: Session, known: set[str]) -> dict[str, str]:

@@ -46,8 +46,8 @@ class SourceReading:
     field_map: Mapping[str, str] = field(default_factory=dict)
     licence: str | None = None
     accept_removals: bool = False
-    #: Files (uri) whose new edition was put in place by hand: their old rows go without further asking.
-    replaced: frozenset[str] = frozenset()
+    #: Files (uri) that were replaced or withdrawn by hand: their old rows go without further asking.
+    by_hand: frozenset[str] = frozenset()
     limits: ReadLimits = field(default_factory=ReadLimits)
     #: False for exclusion sets: rows that hold questions alone come into the pool instead of quarantine.
     answers_required: bool = True
@@ -108,7 +108,7 @@ class _Ingest:
             stage = self._stage(staging, new)
             with self.warehouse.write(f"ingest {self.source}") as con:
                 report = self._load(con, stage, gone)
-                if report.n_withheld and not stage.files:
+                if report.n_withheld and not stage.files and gone == self._unasked(gone):
                     raise _RemovalsWithheldError(report.n_withheld)  # rolls back: nothing else happened
                 return report
         except _RemovalsWithheldError as withheld:
@@ -191,32 +191,44 @@ class _Ingest:
         )
         return report
 
+    def _unasked(self, gone: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Files that left without anybody having said so."""
+        accepted = self.reading.accept_removals
+        return set() if accepted else {one for one in gone if one[0] not in self.reading.by_hand}
+
     def _withdraw(
         self, con: duckdb.DuckDBPyConnection, gone: set[tuple[str, str]], seq: int
     ) -> tuple[int, int]:
         """Rebuild the pool; hold removals back when they look like an accident. Returns (withdrawn, withheld)."""
         pool.rebuild_pool(con, self.source, seq)
         before, lost = pool.rows_lost(con, self.source)
-        emptied = bool(gone) and not self.standing
-        meant = self.reading.accept_removals or {uri for uri, _ in gone} <= self.reading.replaced
-        if lost == 0 or meant or not (emptied or lost > REMOVAL_GUARD * before):
+        emptied, unasked = bool(gone) and not self.standing, self._unasked(gone)
+        if lost == 0 or not unasked or not (emptied or lost > REMOVAL_GUARD * before):
             return lost, 0
-        if self._reread and not emptied and self._questions_end:
-            raise SourceFileError(
+        if self._reread and not emptied:
+            raise self._lost_by_rereading(before, lost)
+        pool.reopen_files(con, self.source, unasked, seq)
+        pool.rebuild_pool(con, self.source, seq)
+        _, by_hand = pool.rows_lost(con, self.source)
+        if emptied or lost - by_hand > REMOVAL_GUARD * (before - by_hand):
+            return by_hand, lost - by_hand
+        pool.close_files(con, self.source, unasked, seq)  # most of it was asked for, and the rest is little
+        pool.rebuild_pool(con, self.source, seq)
+        return lost, 0
+
+    def _lost_by_rereading(self, before: int, lost: int) -> SourceFileError:
+        if self._questions_end:
+            return SourceFileError(
                 f"source {self.source!r} is no exclusion set any more, and {lost:,} of its {before:,} rows have no "
                 "answer.",
                 cure=f"Name it in `exclusion_sets` again, or run `deita-assets add {self.source} "
                 "--accept-removals`. Nothing was written.",
             )
-        if self._reread and not emptied:
-            raise SourceFileError(
-                f"source {self.source!r}: read with format {self.format} and fields {self.field_map or 'as named'}, "
-                f"{lost:,} of its {before:,} rows would be lost.",
-                cure="Correct the format or field names, or give --accept-removals. Nothing was written.",
-            )
-        pool.reopen_files(con, self.source, gone, seq)
-        pool.rebuild_pool(con, self.source, seq)
-        return 0, lost
+        return SourceFileError(
+            f"source {self.source!r}: read with format {self.format} and fields {self.field_map or 'as named'}, "
+            f"{lost:,} of its {before:,} rows would be lost.",
+            cure="Correct the format or field names, or give --accept-removals. Nothing was written.",
+        )
 
     def _unchanged(self) -> IngestReport:
         licence = self.reading.licence

@@ -7,7 +7,7 @@ What belongs here: putting the three together, and what the spec says of them. W
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deita_assets.core.fingerprint import sha256_hex
@@ -19,6 +19,7 @@ from deita_assets.errors import SettingsError
 from deita_assets.stores import selections
 from deita_assets.stores.ledgers import Scope
 from deita_assets.stores.selections import BaseRow
+from deita_assets.stores.versions import whole_version
 from deita_assets.stores.warehouse import Warehouse
 
 
@@ -89,5 +90,8 @@ def screen_rows(warehouse: Warehouse, scope: Scope, parameters: SelectionParamet
     base: tuple[BaseRow, ...] = ()
     if parameters.frozen_base is not None:
         with warehouse.read(f"frozen base {parameters.frozen_base}") as con:
-            base = selections.base_rows(con, parameters.frozen_base)
+            # However much of it was written, so that the spec is the same.
+            version = whole_version(con, parameters.frozen_base, "frozen base")
+            base = selections.base_rows(con, version)
+        parameters = replace(parameters, frozen_base=version)
     return Screen(parameters, excluded, versions, base)

@@ -134,6 +134,10 @@ class EmbeddingTable:
         else:
             self._table = _made(connection, self.name, dimension)
         self.dimension: int = _dimension(self._table)
+        # What `row_ids` was asked for and gave, and, after a compaction, (given ids in order, the present ones).
+        self._asked: Sequence[str] = ()
+        self._given: NDArray[np.int64] = np.empty(0, np.int64)
+        self._present: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def insert(self, contents: Sequence[str], vectors: NDArray[np.floating[Any]]) -> int:
         """Add vectors that are not there yet, stored as fp16.
@@ -172,8 +176,17 @@ class EmbeddingTable:
         return set(keys["content_sha256"].to_pylist())
 
     def row_ids(self, contents: Sequence[str]) -> NDArray[np.int64]:
-        """Row id of each content, (n,) int64, -1 where there is none; good for `take` of this object."""
-        self._table.checkout(self._table.version)  # a compaction would give rows other ids
+        """Row id of each content, (n,) int64, -1 where there is none; good for `take` of this object.
+
+        The object stays at the edition of the table that it sees now, since a compaction gives rows other ids. Should
+        that edition be dropped, it goes over to the present one by itself.
+        """
+        self._table.checkout(self._table.version)
+        found = self._look_up(contents)
+        self._asked, self._given, self._present = contents, found, None
+        return found
+
+    def _look_up(self, contents: Sequence[str]) -> NDArray[np.int64]:
         keys = self._table.search().select(["content_sha256"]).with_row_id(True).to_arrow()
         row_id = dict(zip(keys["content_sha256"].to_pylist(), keys["_rowid"].to_pylist(), strict=True))
         return np.fromiter((row_id.get(content, -1) for content in contents), np.int64, len(contents))
@@ -182,6 +195,24 @@ class EmbeddingTable:
         """Vectors of these row ids, in their order, float16 (n, dimension)."""
         if not len(row_ids):
             return np.empty((0, self.dimension), np.float16)
+        try:
+            return self._take(row_ids)
+        except (RuntimeError, ValueError, OSError):
+            self._go_over()
+            return self._take(row_ids)
+
+    def _go_over(self) -> None:
+        """Leave an edition whose files were dropped, and look the rows up again that it had given ids to."""
+        self._table.checkout_latest()
+        if len(self._asked):
+            self._table.checkout(self._table.version)
+            order = np.argsort(self._given, kind="stable")
+            self._present = (self._given[order], self._look_up(self._asked)[order])
+
+    def _take(self, row_ids: NDArray[np.int64]) -> NDArray[np.float16]:
+        if self._present is not None:
+            given, present = self._present
+            row_ids = present[np.searchsorted(given, row_ids)]
         distinct, back = np.unique(row_ids, return_inverse=True)
         got = self._table.take_row_ids(distinct.tolist()).select(["vector"]).with_row_id().to_arrow()
         vectors = _matrix(got["vector"].combine_chunks(), self.dimension)
@@ -196,6 +227,13 @@ class EmbeddingTable:
             Reads the table once, batch by batch: only the wanted rows are held.
         """
         wanted = list(contents)
+        try:
+            return self._load(wanted)
+        except (RuntimeError, OSError):  # its edition was dropped meanwhile; a fault of the data comes again
+            self._go_over()
+            return self._load(wanted)
+
+    def _load(self, wanted: list[str]) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
         # A dict, made once: pc.index_in would hash all wanted keys again for each batch, 21 s for 300,000 rows.
         place = {content: at for at, content in enumerate(dict.fromkeys(wanted))}
         held = np.zeros((len(place), self.dimension), np.float16)

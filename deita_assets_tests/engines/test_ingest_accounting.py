@@ -191,7 +191,7 @@ def test_rows_taken_down_stay_out_and_are_accounted_for(warehouse, land):
     land("s", "a.jsonl", rows_of([1, 1, 2, 3]))
     ingest_source(warehouse, "s")
     with warehouse.write("take down") as con:
-        con.execute("insert into store.takedown values (?, 'asked', now())", [sample_id("s", 1)])
+        con.execute("insert into store.takedown values (?, 'asked', now(), 2)", [sample_id("s", 1)])
     land("s", "b.jsonl", rows_of([1, 4]))
     report = ingest_source(warehouse, "s", SourceReading(accept_removals=True))
     assert (report.n_read, report.n_pool, report.n_exact_duplicates) == (6, 3, 2)

@@ -196,11 +196,12 @@ def test_a_new_edition_put_in_place_by_hand_needs_no_second_yes(source):
     source.put("b.jsonl", range(10, 15))
     source.ingest()
     source.put("a.jsonl", range(20, 30))
-    report = source.ingest(replaced=frozenset({"a.jsonl"}))
+    report = source.ingest(by_hand=frozenset({"a.jsonl"}))
     assert (report.n_withdrawn, report.n_withheld, report.n_pool) == (10, 0, 15)
     source.put("a.jsonl", range(10))
     source.remove("b.jsonl")  # another file that is gone was not meant by it
-    assert source.ingest(replaced=frozenset({"a.jsonl"})).n_withheld == 15
+    report = source.ingest(by_hand=frozenset({"a.jsonl"}))
+    assert (report.n_withdrawn, report.n_withheld, report.n_pool) == (10, 5, 15)
 
 
 def test_a_removal_hidden_behind_duplicates_is_none(source):

@@ -21,6 +21,7 @@ from dagster import AssetKey, DagsterInstance
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.engines.landing import landing_state
 from deita_assets.settings import DeitaSettings, setting_values
+from deita_assets.stores import takedowns
 from deita_assets.stores.home import Home
 from deita_assets.stores.subsets import MANIFEST
 
@@ -43,6 +44,7 @@ CODE_VERSIONS = {
     "threshold_calibration": "1",
     "pooled_calibration": "1",
     "serving_catalog": "1",
+    "store_upkeep": "1",
     "graded_set": "1",
     "graded_features": "1",
     "distilled_scorer": "1",
@@ -126,7 +128,15 @@ def _raw_pool(now: Staleness, source: str) -> list[Any]:
     chosen = now.settings.source(source)
     # Nothing is added for other sources: their recorded digests stay valid.
     questions = ["questions welcome"] if source in now.settings.exclusion_sources else []
-    return [landing_state(now.home, source), chosen.format, chosen.field_map, chosen.licence, *questions]
+    taken = [["taken down", at] for name, at in takedowns.marked(now.home).items() if name == source]
+    return [
+        landing_state(now.home, source),
+        chosen.format,
+        chosen.field_map,
+        chosen.licence,
+        *questions,
+        *taken,
+    ]
 
 
 def _scores(now: Staleness, source: str) -> list[Any]:
@@ -183,7 +193,17 @@ def _selection(now: Staleness, scope_kind: str, scope: str, sources: list[str]) 
             for s in now.settings.scope_exclusion_sets(scope_kind, scope)
         ],
         licences,
+        *_taken_from_base(now, settings.frozen_base),
     ]
+
+
+def _taken_from_base(now: Staleness, frozen_base: str | None) -> list[Any]:
+    """What a frozen base has lost: its rows may be of sources that the scope does not select from.
+
+    Of which sources, the store alone knows; so every take-down counts, and most of them give the same ledger again.
+    """
+    marks = sorted(takedowns.marked(now.home).items()) if frozen_base else []
+    return [["taken down", marks]] if marks else []
 
 
 def _selection_ledger(now: Staleness, source: str) -> list[Any]:

@@ -6,37 +6,26 @@ What belongs here: the asset. What does not: parsing and transactions (engines.i
 import dagster as dg
 
 from deita_assets.defs.automation.staleness import CODE_VERSIONS, LICENCE
-from deita_assets.defs.metadata import columns, counts
+from deita_assets.defs.column_lineage import definition_metadata
+from deita_assets.defs.metadata import counts
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.steps import OWNERS, asset_step
 from deita_assets.engines.ingest import SourceReading, ingest_source
 from deita_assets.partitions import sources
 from deita_assets.stores.pool import known_source
 
-_COLUMNS = columns(
-    ("sample_id", "varchar", "source and content hash; the row's identity"),
-    ("source", "varchar", "folder of landing it came from"),
-    ("own_id", "varchar", "the row's own id, a label"),
-    ("n_turns", "integer", "(user, assistant) pairs"),
-    ("n_messages", "integer", "messages of any role"),
-    ("n_chars", "bigint", "characters over all messages"),
-    ("language", "varchar", "the row's own label, if any"),
-    ("licence", "varchar", "licence of its source"),
-    ("conversations", "varchar", "canonical JSON"),
-    ("file", "varchar", "path below landing/<source>/"),
-    ("line", "bigint", "line in that file"),
-    ("pool_version", "varchar", "digest of the pool's content"),
-)
-
 
 class IngestConfig(dg.Config):
-    """Run settings of an ingest; the defaults repeat what was recorded."""
+    """Run settings of an ingest; the defaults repeat what was recorded.
+
+    `by_hand`: files that were replaced or withdrawn on purpose, however many rows go with them.
+    """
 
     format: str | None = None
     field_map: dict[str, str] = {}
     licence: str | None = None
     accept_removals: bool = False
-    replaced: list[str] = []
+    by_hand: list[str] = []
 
 
 @dg.asset(
@@ -45,7 +34,7 @@ class IngestConfig(dg.Config):
     kinds={"duckdb"},
     owners=OWNERS,
     code_version=CODE_VERSIONS["raw_pool"],
-    metadata={"dagster/column_schema": _COLUMNS, "dagster/table_name": "pool"},
+    metadata=definition_metadata("raw_pool", "pool"),
 )
 def raw_pool(
     context: dg.AssetExecutionContext, config: IngestConfig, platform: Platform
@@ -53,7 +42,7 @@ def raw_pool(
     """The conversations of one source, read from its landing folder, deduplicated by content.
 
     Rows that cannot be read go to quarantine with file, line and reason:
-    rows read = in pool + exact duplicates + quarantined.
+    rows read = in pool + exact duplicates + quarantined (+ taken down).
     """
     source = context.partition_key
     with asset_step(context, platform, "raw_pool") as metadata:
@@ -63,7 +52,7 @@ def raw_pool(
             field_map=config.field_map or chosen.field_map,
             licence=config.licence or chosen.licence,
             accept_removals=config.accept_removals,
-            replaced=frozenset(config.replaced),
+            by_hand=frozenset(config.by_hand),
             answers_required=source not in platform.settings.exclusion_sources,
         )
         report = ingest_source(platform.warehouse, source, reading, run_id=context.run_id)
@@ -84,6 +73,7 @@ def raw_pool(
                 "rows_read": report.n_read,
                 "exact_duplicates": report.n_exact_duplicates,
                 "quarantined": report.n_quarantined,
+                "taken_down": report.n_taken,
                 "quarantine": counts(report.quarantine_reasons, "reason"),
                 "new_rows": report.n_new,
                 "withdrawn": report.n_withdrawn,
