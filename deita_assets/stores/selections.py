@@ -16,6 +16,7 @@ import pyarrow as pa
 from deita_assets.core.fingerprint import canonical_json, sha256_hex, short_digest
 from deita_assets.errors import NotFoundError, StoreError
 from deita_assets.stores.ledgers import StoredLedger
+from deita_assets.stores.member_scores import StoredScores
 from deita_assets.stores.sql import first, statement
 
 if TYPE_CHECKING:
@@ -175,22 +176,25 @@ def head_members(con: duckdb.DuckDBPyConnection, scope_kind: str, scope: str, bu
 def member_rows(con: duckdb.DuckDBPyConnection, selection: Selection) -> Iterator[dict[str, Any]]:
     """Every selected row with its conversation and scores, in selection order, `STREAM_ROWS` at a time.
 
-    Complexity and quality are NULL when the source was scored anew by other scorers than the selection's.
+    Complexity and quality are means over turns under the scorers of the selection's spec, also when its source was
+    scored by others since; NULL where no turn has such a score.
     """
     fingerprints = selection.spec["fingerprints"]
     scorers = {measure: fingerprints[measure] for measure in ("complexity", "quality")}
+    stored = StoredScores(con, scorers)
     for start in range(0, len(selection.members), STREAM_ROWS):
         part = selection.members[start : start + STREAM_ROWS]
         con.register("members_now", _member_table(part))
         cursor = con.execute(statement("selection/member_rows"), scorers)
         names = [column[0] for column in cursor.description or []]
-        rows = cursor.fetchall()
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         con.unregister("members_now")
+        lacking = [row["sample_id"] for row in rows if row["complexity"] is None or row["quality"] is None]
+        means = stored.means(lacking)
         for row in rows:
-            yield {
-                **dict(zip(names, row, strict=True)),
-                "conversation": json.loads(row[names.index("conversation")]),
-            }
+            complexity, quality = means.get(row["sample_id"], (row["complexity"], row["quality"]))
+            conversation = json.loads(row["conversation"])
+            yield {**row, "complexity": complexity, "quality": quality, "conversation": conversation}
 
 
 def frozen_rows(con: duckdb.DuckDBPyConnection, ledger_id: str) -> int:
@@ -209,7 +213,7 @@ def source_rows(con: duckdb.DuckDBPyConnection, spec: Mapping[str, Any]) -> list
 
     Sources that only its frozen base has rows of are among them, at the versions that the base was selected from.
     """
-    sources, versions = zip(*_pinned_sources(con, spec).items(), strict=True)
+    sources, versions = zip(*pinned_sources(con, spec).items(), strict=True)
     rows = con.execute(
         statement("selection/source_rows"), {"sources": list(sources), "versions": list(versions)}
     ).fetchall()
@@ -224,14 +228,14 @@ def source_rows(con: duckdb.DuckDBPyConnection, spec: Mapping[str, Any]) -> list
     ]
 
 
-def _pinned_sources(con: duckdb.DuckDBPyConnection, spec: Mapping[str, Any]) -> dict[str, str]:
+def pinned_sources(con: duckdb.DuckDBPyConnection, spec: Mapping[str, Any]) -> dict[str, str]:
     """Source -> pool version of a spec and of the frozen bases below it."""
     base = spec.get("frozen_base")
     below: dict[str, str] = {}
     if base:
         version = base["selection_version"]
         row = first(con.execute("select spec from store.selection where selection_version = ?", [version]))
-        below = _pinned_sources(con, json.loads(row[0])) if row else {}
+        below = pinned_sources(con, json.loads(row[0])) if row else {}
     return {**below, **dict(spec["sources"])}
 
 
