@@ -1,158 +1,147 @@
 """`deita-assets explain`: why a row is in or out.
 
-What belongs here: collecting a row's story and telling it. What does not: verdicts.
+What belongs here: the command and how a row's story is printed. What does not: finding the row (find_row), collecting
+its story (row_story) or what a verdict means (row_verdicts).
 """
 
 from __future__ import annotations
 
-from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from deita_assets.cli.look import find_row
-from deita_assets.cli.session import Session, dictionaries, one_line, with_session
+from deita_assets.cli.find_row import find_row
+from deita_assets.cli.row_story import quarantine_story, row_story
+from deita_assets.cli.row_verdicts import Asked
+from deita_assets.cli.session import Session, one_line, with_session
+from deita_assets.errors import NotFoundError
 from deita_assets.stores.serving import open_serving
 
-if TYPE_CHECKING:
-    import duckdb
-
-_ROW = """
-select p.sample_id, p.source, p.own_id, p.n_turns, p.n_messages, p.n_chars, p.file, p.line, p.batch_id, p.licence,
-       s.complexity, s.quality, s.evol_score
-from pool p left join scored_pool s on s.sample_id = p.sample_id where p.sample_id = ?
-"""
-_TURNS = """
-select t.turn, t.instruction, t.response, c.score as complexity, c.status as complexity_status,
-       q.score as quality, q.status as quality_status
-from turns t
-left join scores c on c.sample_id = t.sample_id and c.turn = t.turn and c.measure = 'complexity'
-left join scores q on q.sample_id = t.sample_id and q.turn = t.turn and q.measure = 'quality'
-where t.sample_id = ? order by t.turn
-"""
-_VERDICTS = """
-select l.sample_id, l.scope_kind, l.scope, l.ledger_id, l.rank, l.verdict, l.reason, l.evol_score,
-       l.kept_position, l.blocked_by, l.similarity, l.threshold
-from ledger l where l.sample_id = ? order by l.scope_kind, l.scope
-"""
-_SELECTED = """
-select s.selection_version, s.scope, s.budget, m.position, s.is_head
-from selected m join selections s on s.selection_version = m.selection_version
-where m.sample_id = ? order by s.scope, s.budget
-"""
-_TEXT = """
-select t.instruction, t.response, p.file, p.line, s.evol_score
-from turns t join pool p on p.sample_id = t.sample_id left join scored_pool s on s.sample_id = t.sample_id
-where t.sample_id = ? and t.turn = 0
-"""
+#: Characters shown of a text that stands alone, of one beside others, and the most places and versions listed.
+_ALONE, _BESIDE = 100, 64
+_MOST_PLACES, _MOST_VERSIONS = 6, 12
+#: What the other row of a comparison is, by verdict.
+_BESIDE_IS = {
+    "kept": "nearest kept",
+    "near_duplicate": "blocked by",
+    "contaminated": "repeats",
+    "excluded": "the same as",
+}
 
 
 @click.command("explain")
 @click.argument("text")
+@click.option("--scope", help="Only this source or mixture.")
 @click.option("--budget", type=click.IntRange(min=1), help="Tell the verdict at this budget.")
+@click.option(
+    "--look-ahead", is_flag=True, help="Go through all rows before one that was not reached, however many."
+)
 @with_session
-def command(session: Session, text: str, budget: int | None) -> None:
-    """Where a row came from, its scores, its verdict in every ledger, what blocked it, and the versions that hold it.
+def command(session: Session, text: str, scope: str | None, budget: int | None, look_ahead: bool) -> None:
+    """Where a row came from, its scores, what became of it in every scope and why, and the versions that hold it.
 
-    TEXT is a sample id, 6 or more characters of one, the row's own id, or a phrase in it.
+    TEXT is a sample id, 6 or more characters of one, the row's own id, FILE:LINE, or a phrase in it. Rows that left
+    the pool and rows in quarantine are found too.
     """
     with open_serving(session.home) as con:
-        sample_id, others = find_row(con, text)
-        for other in others:
-            session.err.print(f"  also holds this phrase: {other}", markup=False)
-        story = {**tell(con, sample_id, budget), "other_matches": others}
-    _print(session, story)
+        if scope is not None:
+            _refuse_unknown_scope(con, scope)
+        found = find_row(con, text)
+        for other in found.others:
+            session.err.print(f"  fits too: {other}", markup=False)
+        if found.quarantined is not None:
+            story = quarantine_story(found.quarantined)
+        else:
+            asked = Asked(scope, budget, look_ahead)
+            story = row_story(con, session.home, str(found.sample_id), asked)
+    story["other_matches"] = found.others
+    if found.quarantined is not None:
+        _print_quarantined(session, story)
+    else:
+        _print(session, story)
     session.emit(story)
 
 
-def tell(con: duckdb.DuckDBPyConnection, sample_id: str, budget: int | None = None) -> dict[str, Any]:
-    """Everything that is known of one row."""
-    story: dict[str, Any] = dictionaries(con, _ROW, [sample_id])[0]
-    story["turns"] = dictionaries(con, _TURNS, [sample_id])
-    story["verdicts"] = [_verdict(con, row, budget) for row in dictionaries(con, _VERDICTS, [sample_id])]
-    story["selections"] = dictionaries(con, _SELECTED, [sample_id])
-    return story
-
-
-def _verdict(con: duckdb.DuckDBPyConnection, row: dict[str, Any], budget: int | None) -> dict[str, Any]:
-    if row["blocked_by"]:
-        nearest = dictionaries(con, _TEXT, [row["blocked_by"]])
-        row["nearest"] = nearest[0] if nearest else None
-    if budget is not None:
-        at = con.execute(
-            "select verdict from ledger_at(?, ?) where sample_id = ?",
-            [_ledger_of(con, row, budget), budget, row["sample_id"]],
-        ).fetchall()
-        row["verdict_at_budget"] = at[0][0] if at else None
-    row["meaning"] = _meaning(row)
-    return row
-
-
-def _ledger_of(con: duckdb.DuckDBPyConnection, row: dict[str, Any], budget: int) -> str:
-    """The ledger under the current selection of this budget: with shares and floors each budget has its own."""
-    found = con.execute(
-        "select ledger_id from selections where is_head and scope_kind = ? and scope = ? and budget = ?",
-        [row["scope_kind"], row["scope"], budget],
-    ).fetchall()
-    return str(found[0][0] if found else row["ledger_id"])
-
-
-def _meaning(row: dict[str, Any]) -> str:
-    if row["verdict"] == "kept" and row["reason"] == "frozen_base":
-        return f"kept at position {row['kept_position']:,}: a row of the frozen base, which stays whatever it resembles"
-    if row["verdict"] == "kept":
-        place = f"{row['kept_position']:,}"
-        return f"kept at position {place}: in every selection with a budget of {place} or more"
-    if row["verdict"] == "near_duplicate":
-        return (
-            f"dropped: similarity {row['similarity']:.4f} to a kept row is above {row['threshold']}; "
-            f"it would stay at a threshold of {ceil(row['similarity'] * 10_000) / 10_000:.4f} or more"
+def _refuse_unknown_scope(con: Any, scope: str) -> None:
+    known = [
+        str(row[0]) for row in con.execute("select distinct scope from store.ledger order by 1").fetchall()
+    ]
+    if scope not in known:
+        raise NotFoundError(
+            f"no ledger of {scope!r}.",
+            cure=f"Known: {', '.join(known) or 'none; run `deita-assets curate`'}.",
         )
-    if row["verdict"] == "unvisited":
-        return "not reached: the largest budget so far was filled by rows that came first"
-    if row["verdict"] == "over_quota":
-        return "dropped: its source had all the rows that it may have (a cap, a share, or rows owed to other sources)"
-    return f"{row['verdict']}: {row['reason'] or 'no reason recorded'}"
 
 
 def _print(session: Session, story: dict[str, Any]) -> None:
-    out = session.out
-    out.print(f"[bold]{story['sample_id']}[/bold]")
-    own = f", its own id {story['own_id']}" if story["own_id"] else ""
-    out.print(f"  from {story['source']}/{story['file']} line {story['line']}{own}", markup=False)
-    if story["evol_score"] is not None:
-        out.print(
-            f"  evol_score {story['evol_score']:.3f} over {story['n_turns']} turns "
-            f"(complexity {story['complexity']:.2f}, quality {story['quality']:.2f} on average)"
-        )
-    for turn in story["turns"]:
-        out.print(
-            f"  turn {turn['turn']}: complexity {_score(turn, 'complexity')}, quality {_score(turn, 'quality')}"
-        )
-        out.print(f"    user      {one_line(turn['instruction'])}", markup=False)
-        out.print(f"    assistant {one_line(turn['response'])}", markup=False)
+    session.out.print(f"[bold]{story['sample_id']}[/bold]  {_where(story)}")
+    _print_places(session, story)
+    _print_turns(session, story)
     for row in story["verdicts"]:
-        _print_verdict(session, row)
-    for row in story["selections"]:
-        current = "" if row["is_head"] else " (not current)"
-        where = f"{row['scope']} budget {row['budget']:,} at position {row['position']:,}"
-        out.print(f"  in {where}: {row['selection_version']}{current}")
-    if not story["selections"]:
-        out.print("  in no selection version")
+        _print_verdict(session, story, row)
+    if not story["verdicts"]:
+        session.out.print("in no current ledger" + ("" if story["in_pool"] else ": not in the pool"))
+    _print_versions(session, story["selections"])
 
 
-def _print_verdict(session: Session, row: dict[str, Any]) -> None:
-    rank = f"rank {row['rank']:,}, " if row["rank"] else ""
-    session.out.print(f"  [bold]{row['scope']}[/bold]: {rank}{row['meaning']}")
-    if row.get("verdict_at_budget"):
-        session.out.print(f"    at this budget: {row['verdict_at_budget']}")
-    nearest = row.get("nearest")
-    if nearest:
-        word = "nearest kept" if row["verdict"] == "kept" else "blocked by"
-        similar = "" if row["similarity"] is None else f" (similarity {row['similarity']:.4f})"
-        session.out.print(f"    {word} {row['blocked_by']}{similar}", markup=False)
-        session.out.print(f"      user      {one_line(nearest['instruction'])}", markup=False)
-        session.out.print(f"      assistant {one_line(nearest['response'])}", markup=False)
+def _where(story: dict[str, Any]) -> str:
+    """Whether a row is in the pool, or since when it is not, and why."""
+    left = story["left"]
+    if left is None:
+        return "in the pool"
+    since = f"since pool version {left.get('left_with') or 'unknown'}"
+    if left.get("left_at"):
+        since += f", {left['left_at']:%Y-%m-%d %H:%M} UTC"
+    if story["state"] == "taken_down":
+        return f"taken down {since}: {one_line(left['reason'], _ALONE)}"
+    if not left:
+        return "not in the pool"
+    how = "was replaced" if left["file_stands"] else "left"
+    return f"withdrawn {since}: {left['file']} ({left['file_sha256'][:12]}) {how}"
+
+
+def _print_places(session: Session, story: dict[str, Any]) -> None:
+    places = story["occurrences"]
+    if not places:
+        return
+    first, living = places[0], [one for one in places if one["to_seq"] is None]
+    own = f", own id {first['own_id']}" if first["own_id"] else ""
+    batch = f"batch {first['batch_id']}" if first["batch_id"] else "batch unknown"
+    session.out.print(
+        f"from {story['source']}/{first['file']}:{first['line']}{own} (file {first['file_sha256'][:12]}, {batch})",
+        markup=False,
+    )
+    for word, others in (
+        ("exact duplicate", living[1:]),
+        ("earlier place", [one for one in places[1:] if one["to_seq"] is not None]),
+    ):
+        if others:
+            shown = ", ".join(_place(one) for one in others[:_MOST_PLACES])
+            more = ", ..." if len(others) > _MOST_PLACES else ""
+            session.out.print(
+                f"  + {len(others)} {word}{'s' if len(others) > 1 else ''} at {shown}{more}", markup=False
+            )
+
+
+def _place(one: dict[str, Any]) -> str:
+    own = f" (own id {one['own_id']})" if one["own_id"] else ""
+    return f"{one['file']}:{one['line']}{own}"
+
+
+def _print_turns(session: Session, story: dict[str, Any]) -> None:
+    if story["evol_score"] is not None:
+        turns = f"{story['n_turns']} turn{'s' if story['n_turns'] > 1 else ''}"
+        session.out.print(f"evol_score {story['evol_score']:.4f} over {turns}")
+    session.table(
+        "", ["turn", "complexity", "quality", "user", "assistant"],
+        [
+            [
+                turn["turn"], _score(turn, "complexity"), _score(turn, "quality"),
+                one_line(turn["instruction"], _BESIDE), one_line(turn["response"], _BESIDE),
+            ]
+            for turn in story["turns"]
+        ],
+    )  # fmt: skip
 
 
 def _score(turn: dict[str, Any], measure: str) -> str:
@@ -160,3 +149,72 @@ def _score(turn: dict[str, Any], measure: str) -> str:
     if score is None:
         return str(status or "not scored")
     return f"{score:.2f}" + ("" if status == "ok" else f" ({status})")
+
+
+def _print_verdict(session: Session, story: dict[str, Any], row: dict[str, Any]) -> None:
+    rank = f", rank {row['rank']:,}" if row["rank"] else ""
+    session.out.print(f"\n[bold]{row['scope']}[/bold] ({row['scope_kind']}{rank})  ", end="")
+    session.out.print(row["meaning"], markup=False)
+    if row.get("verdict_at_budget"):
+        session.out.print(f"  at this budget: {row['verdict_at_budget']}")
+    outlook = row["outlook"]
+    for line in (outlook.get("text"), outlook.get("note")):
+        if line:
+            session.out.print(f"  {line}", markup=False)
+    if row["nearest"]:
+        _print_beside(session, story, row["nearest"], _BESIDE_IS.get(row["verdict"], ""), row["similarity"])
+    if outlook.get("nearest"):
+        _print_beside(session, story, outlook["nearest"], "would be blocked by", outlook["similarity"])
+
+
+def _print_beside(
+    session: Session, story: dict[str, Any], other: dict[str, Any], what: str, similarity: float | None
+) -> None:
+    """First instruction and answer of two rows, side by side."""
+    similar = "" if similarity is None else f", similarity {similarity:.4f}"
+    rank = f", rank {other['rank']:,}" if other["rank"] else ""
+    place = f", position {other['kept_position']:,}" if other["kept_position"] else ""
+    at = f" at {other['file']}:{other['line']}" if other["file"] else ""
+    session.out.print(f"  {what} {other['sample_id']}{at}{rank}{place}{similar}", markup=False)
+    own = story["turns"][0] if story["turns"] else {"instruction": "", "response": ""}
+    session.table(
+        "", ["  ", "this row", "that row"],
+        [
+            ["  user", one_line(own["instruction"], _BESIDE), one_line(other["instruction"], _BESIDE)],
+            ["  assistant", one_line(own["response"], _BESIDE), one_line(other["response"], _BESIDE)],
+        ],
+    )  # fmt: skip
+
+
+def _print_versions(session: Session, versions: list[dict[str, Any]]) -> None:
+    if not versions:
+        session.out.print("\nin no selection version")
+        return
+    session.out.print()
+    session.table(
+        "", ["in version", "scope", "budget", "position", "made (UTC)", ""],
+        [
+            [
+                row["selection_version"], row["scope"], row["budget"], row["position"],
+                f"{row['created_at']:%Y-%m-%d %H:%M}",
+                "current" if row["is_head"] else "trial" if row["trial"] else "",
+            ]
+            for row in versions[:_MOST_VERSIONS]
+        ],
+    )  # fmt: skip
+    if len(versions) > _MOST_VERSIONS:
+        session.out.print(f"and {len(versions) - _MOST_VERSIONS} more (--json names all)")
+
+
+def _print_quarantined(session: Session, story: dict[str, Any]) -> None:
+    out = session.out
+    out.print(f"[bold]{story['source']}/{story['file']}:{story['line']}[/bold]  in quarantine")
+    if not story["in_landing"]:
+        out.print("  its file has left landing since")
+    out.print(f"  {story['reason']}: {story['meaning'] or ''}", markup=False)
+    detail = story["detail"].removeprefix(f"{story['reason']}: ")
+    out.print(f"  detail {one_line(detail, _ALONE)}", markup=False)
+    if story["cure"]:
+        out.print(f"  cure   {story['cure']}", markup=False)
+    out.print(f"  text   {one_line(story['raw_prefix'], _ALONE)}", markup=False)
+    out.print(f"  file {story['file_sha256'][:12]}, batch {story['batch_id']}", markup=False)

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from deita_assets.core.calibration import Calibration, Pair, side_by_side
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
+from deita_assets.defs.column_lineage import definition_metadata
 from deita_assets.defs.embeddings.assets import embeddings
-from deita_assets.defs.metadata import columns, table
+from deita_assets.defs.metadata import table
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.scores.assets import scored_pool
 from deita_assets.defs.selection.ledgers import parameters_of, scope_of
@@ -24,11 +25,6 @@ from deita_assets.engines.plots import markdown_image, threshold_plot
 from deita_assets.engines.progress import LOG_EVERY_S, Progress
 from deita_assets.partitions import mixtures, sources
 
-_COLUMNS = columns(
-    ("threshold", "double", "cosine similarity above which a row is dropped"),
-    ("kept", "bigint", "rows kept of those visited"),
-    ("dropped_share", "double", "share of the visited rows that is dropped"),
-)
 #: Characters shown of each row of a pair.
 _SHOWN = 160
 
@@ -119,7 +115,7 @@ def _pairs(platform: Platform, done: Calibration) -> dict[str, Any]:
     kinds={"duckdb", "numpy"},
     owners=OWNERS,
     code_version=CODE_VERSIONS["threshold_calibration"],
-    metadata={"dagster/column_schema": _COLUMNS},
+    metadata=definition_metadata("threshold_calibration"),
 )
 def threshold_calibration(
     context: dg.AssetExecutionContext, config: CalibrationConfig, platform: Platform
@@ -138,7 +134,7 @@ def threshold_calibration(
     kinds={"duckdb", "numpy"},
     owners=OWNERS,
     code_version=CODE_VERSIONS["pooled_calibration"],
-    metadata={"dagster/column_schema": _COLUMNS},
+    metadata=definition_metadata("pooled_calibration"),
 )
 def pooled_calibration(
     context: dg.AssetExecutionContext, config: CalibrationConfig, platform: Platform

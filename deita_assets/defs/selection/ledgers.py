@@ -14,10 +14,11 @@ from pydantic import Field
 
 from deita_assets.core.aggregations import AGGREGATIONS
 from deita_assets.core.selectors import SELECTORS
-from deita_assets.core.verdicts import KEPT, NEAR_DUPLICATE, VERDICTS
+from deita_assets.core.verdicts import KEPT, NEAR_DUPLICATE
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
+from deita_assets.defs.column_lineage import definition_metadata
 from deita_assets.defs.embeddings.assets import embeddings
-from deita_assets.defs.metadata import NOTES, TRIAL, columns, counts, table
+from deita_assets.defs.metadata import NOTES, TRIAL, counts, table
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.scores.assets import scored_pool
 from deita_assets.defs.steps import OWNERS, asset_step, pooled_sources
@@ -33,16 +34,6 @@ from deita_assets.stores import ledgers
 from deita_assets.stores.ledgers import Scope, StoredLedger
 from deita_assets.stores.pool import pool_version
 
-_COLUMNS = columns(
-    ("sample_id", "varchar", "row of the pool"),
-    ("rank", "bigint", "1-based place in visiting order: by score, shuffled for `random`"),
-    ("verdict", "varchar", ", ".join(VERDICTS)),
-    ("reason", "varchar", "why a row is excluded, contaminated, unscored or invalid"),
-    ("evol_score", "double", "what the order is by"),
-    ("kept_position", "bigint", "1-based place among the kept rows"),
-    ("blocked_by", "varchar", "nearest row kept before this one, or the row it repeats or resembles"),
-    ("similarity", "double", "cosine similarity to that row"),
-)
 #: Near-duplicates shown side by side, closest to the threshold first, and characters shown of each.
 EXAMPLES = 5
 _SHOWN = 160
@@ -204,7 +195,8 @@ def _trial(
     for budget in config.trial_budgets:
         cut = cut_subset(
             platform.warehouse, ledger, budget, provenance={"run_id": context.run_id}, trial=True,
-            options=pass_options(context, platform, notes),
+            options=pass_options(context, platform, notes), show_rows=platform.settings.sample_rows_in_ui,
+            require_licence=platform.settings.require_licence,
         )  # fmt: skip
         versions[str(budget)], rows[str(budget)] = cut.selection.version, len(cut.selection.members)
     return {
@@ -254,7 +246,7 @@ def _metadata(platform: Platform, ledger: StoredLedger, parameters: SelectionPar
     owners=OWNERS,
     code_version=CODE_VERSIONS["selection_ledger"],
     output_required=False,
-    metadata={"dagster/column_schema": _COLUMNS, "dagster/table_name": "ledger"},
+    metadata=definition_metadata("selection_ledger", "ledger"),
 )
 def selection_ledger(
     context: dg.AssetExecutionContext, config: LedgerConfig, platform: Platform
@@ -276,7 +268,7 @@ def selection_ledger(
     owners=OWNERS,
     code_version=CODE_VERSIONS["pooled_ledger"],
     output_required=False,
-    metadata={"dagster/column_schema": _COLUMNS, "dagster/table_name": "ledger"},
+    metadata=definition_metadata("pooled_ledger", "ledger"),
 )
 def pooled_ledger(
     context: dg.AssetExecutionContext, config: LedgerConfig, platform: Platform

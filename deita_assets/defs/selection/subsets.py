@@ -1,6 +1,6 @@
 """`selected_subset[source x budget]` and `pooled_subset[mixture x budget]`: cuts of a ledger, as files and versions.
 
-What belongs here: the two assets. What does not: cutting and publishing (engines.select).
+What belongs here: the two assets. What does not: cutting and publishing (engines.cut), or what changed (diff_metadata).
 """
 
 import datetime as dt
@@ -11,23 +11,16 @@ from typing import Any
 import dagster as dg
 
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
-from deita_assets.defs.metadata import NOTES, columns, counts
+from deita_assets.defs.column_lineage import definition_metadata
+from deita_assets.defs.metadata import NOTES, counts
 from deita_assets.defs.platform import Platform
+from deita_assets.defs.selection.diff_metadata import diff_metadata
 from deita_assets.defs.selection.ledgers import pass_options, pooled_ledger, selection_ledger
 from deita_assets.defs.steps import OWNERS, asset_step
 from deita_assets.engines.cut import Cut, cut_subset
 from deita_assets.partitions import mixture_budgets, source_budgets
 from deita_assets.stores import ledgers
 
-_COLUMNS = columns(
-    ("messages", "list<struct>", "chat messages: role, content, name, tool_calls, tool_call_id"),
-    ("tools", "string", "tool schemas as JSON text"),
-    ("sample_id", "string", "row of the pool"),
-    ("source", "string", "its source"),
-    ("position", "int64", "1-based place in the selection"),
-    ("rank", "int64", "1-based place in score order"),
-    ("evol_score", "double", "what the order is by"),
-)
 _LIBRARIES = ("deita-assets", "dagster", "duckdb", "lancedb", "pyarrow", "numpy", "torch", "transformers")
 
 
@@ -58,7 +51,14 @@ def _subset(
             budget,
             provenance=provenance(context.run_id),
             options=pass_options(context, platform, notes),
+            show_rows=platform.settings.sample_rows_in_ui,
+            require_licence=platform.settings.require_licence,
         )
+        if cut.unknown_licences:
+            notes.append(f"licence unknown: {', '.join(cut.unknown_licences)}")
+            context.log.warning(
+                f"{scope}: {notes[-1]}. The card says so; `require_licence = true` would refuse."
+            )
         if len(cut.selection.members) < budget:
             context.log.warning(
                 f"{scope}: {len(cut.selection.members):,} rows, not {budget:,}: the pool holds no more that "
@@ -66,19 +66,21 @@ def _subset(
             )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(cut.selection.members_sha256[:16]),
-            metadata={**metadata, **_metadata(cut), **({NOTES: "; ".join(notes)} if notes else {})},
+            metadata={
+                **metadata,
+                **_metadata(cut),
+                **diff_metadata(warehouse, cut),
+                **({NOTES: "; ".join(notes)} if notes else {}),
+            },
         )
 
 
 def _metadata(cut: Cut) -> dict[str, Any]:
     members = cut.selection.members
-    same = cut.previous == cut.selection.version
     return {
         "dagster/partition_row_count": len(members),
         "dagster/uri": str(cut.directory),
         "selection_version": cut.selection.version,
-        "previous_version": cut.previous or "none",
-        "unchanged": same,
         "folder": dg.MetadataValue.path(str(cut.directory)),
         "train_jsonl": dg.MetadataValue.path(str(cut.directory / "train.jsonl")),
         "ledger_id": cut.selection.ledger.ledger_id,
@@ -98,7 +100,7 @@ def _metadata(cut: Cut) -> dict[str, Any]:
     kinds={"json", "parquet"},
     owners=OWNERS,
     code_version=CODE_VERSIONS["selected_subset"],
-    metadata={"dagster/column_schema": _COLUMNS},
+    metadata=definition_metadata("selected_subset"),
 )
 def selected_subset(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The best rows of one source at one budget: JSONL, Parquet, card, manifest, under a content-addressed version."""
@@ -112,7 +114,7 @@ def selected_subset(context: dg.AssetExecutionContext, platform: Platform) -> dg
     kinds={"json", "parquet"},
     owners=OWNERS,
     code_version=CODE_VERSIONS["pooled_subset"],
-    metadata={"dagster/column_schema": _COLUMNS},
+    metadata=definition_metadata("pooled_subset"),
 )
 def pooled_subset(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The best rows of a mixture at one budget: the DEITA selection proper."""
