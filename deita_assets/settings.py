@@ -179,8 +179,11 @@ class DeitaSettings(BaseSettings):
     keep_ledgers: int = Field(default=5, ge=0)
     #: Where a selection compares vectors: `cpu`, or a torch device. It has no influence on what is selected.
     selection_device: str = "cpu"
-    #: Show the first words of near-duplicates in the Dagster UI; switch off for confidential pools.
+    #: Show the first words of near-duplicates in the Dagster UI and in dataset cards; switch off for confidential
+    #: pools.
     sample_rows_in_ui: bool = True
+    #: Refuse to publish or export rows of sources whose licence nobody said.
+    require_licence: bool = False
 
     @field_validator("sources")
     @classmethod

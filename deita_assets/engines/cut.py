@@ -7,24 +7,21 @@ writing the formats (exports).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from deita_assets.engines.licences import refuse_unknown_licences
 from deita_assets.engines.select import PassOptions, deepen, sibling
-from deita_assets.exports.card import dataset_card
-from deita_assets.exports.jsonl import write_messages_jsonl
-from deita_assets.exports.parquet import write_parquet
+from deita_assets.engines.subset_contents import SubsetContents
+from deita_assets.exports.card import unknown_licences
 from deita_assets.stores import ledgers, selections
 from deita_assets.stores.ledgers import StoredLedger
 from deita_assets.stores.lock import file_lock
 from deita_assets.stores.selections import Selection, TurnBias
 from deita_assets.stores.subsets import publish_folder
 from deita_assets.stores.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,8 @@ class Cut:
     counts: Mapping[str, int]
     mix: Mapping[str, int]
     turns: TurnBias
+    #: Sources of selected rows whose licence nobody said.
+    unknown_licences: Sequence[str] = ()
 
 
 def cut_subset(
@@ -48,8 +47,25 @@ def cut_subset(
     provenance: Mapping[str, Any],
     trial: bool = False,
     options: PassOptions | None = None,
+    show_rows: bool = False,
+    require_licence: bool = False,
 ) -> Cut:
-    """Publish the first `budget` kept rows of a ledger as an immutable, registered version."""
+    """Publish the first `budget` kept rows of a ledger as an immutable, registered version.
+
+    Args:
+        warehouse: of the home.
+        ledger: to cut; deepened first when it holds too few kept rows.
+        budget: rows wanted.
+        provenance: run, time and place, kept beside the version and outside its identity.
+        trial: register it without making it the current version of its scope and budget.
+        options: how a pass is to run.
+        show_rows: the card may show the first words of near-duplicates.
+        require_licence: refuse rows of sources whose licence nobody said.
+
+    Raises:
+        DeitaError: a licence is required and unknown.
+        StoreError: what the ledger or the folder holds was altered.
+    """
     if ledger.for_one_budget and ledger.spec["budget"] != budget:
         ledger = sibling(warehouse, ledger, budget, options)
     ledger = deepen(warehouse, ledger, budget, options)
@@ -61,7 +77,10 @@ def cut_subset(
         counts = ledgers.verdict_counts(con, ledger.ledger_id, budget)
         mix = Counter(member.sample_id.partition(":")[0] for member in selection.members)
         turns = selections.turn_bias(con, selection)
-        contents = _Contents(con, selection, counts, mix, turns)
+        contents = SubsetContents(con, selection, counts, mix, turns, show_rows)
+        unknown = unknown_licences(contents.sources, mix)
+        if require_licence:
+            refuse_unknown_licences(unknown)
         lock = home.locks / f"subset-{ledger.scope.kind}-{ledger.scope.name}-{budget}.lock"
         with file_lock(lock, f"publish {selection.version}"):
             new = publish_folder(target, contents.write, contents.manifest(), provenance)
@@ -73,52 +92,4 @@ def cut_subset(
             run_id=str(provenance.get("run_id", "")),
             head=not trial,
         )
-    return Cut(selection, target, new, previous, counts, dict(mix), turns)
-
-
-class _Contents:
-    """The files of one subset, written from an open read connection."""
-
-    def __init__(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        selection: Selection,
-        counts: Mapping[str, int],
-        mix: Mapping[str, int],
-        turns: TurnBias,
-    ) -> None:
-        self.con, self.selection, self.counts, self.mix, self.turns = con, selection, counts, mix, turns
-        self.fingerprints = selections.fingerprint_specs(con, list(selection.spec["fingerprints"].values()))
-        self.sources = selections.source_rows(con, selection.spec)
-
-    def write(self, folder: Path) -> None:
-        """Fill an empty folder."""
-        (folder / "data").mkdir()
-        write_messages_jsonl(folder / "train.jsonl", selections.member_rows(self.con, self.selection))
-        write_parquet(
-            folder / "data" / "train-00000-of-00001.parquet", selections.member_rows(self.con, self.selection)
-        )
-        scope = self.selection.ledger.scope
-        card = dataset_card(
-            title=f"{scope.name}, {len(self.selection.members):,} rows",
-            spec=self.selection.spec, n_rows=len(self.selection.members), counts=self.counts, sources=self.sources,
-            mix=self.mix, fingerprints=self.fingerprints, version=self.selection.version,
-            turns=(self.turns.selected, self.turns.pool),
-            n_frozen=min(self.selection.budget, selections.frozen_rows(self.con, self.selection.ledger.ledger_id)),
-        )  # fmt: skip
-        (folder / "README.md").write_text(card, encoding="utf-8")
-
-    def manifest(self) -> dict[str, Any]:
-        """Everything that decided this version; files are added with their checksums."""
-        return {
-            "selection_version": self.selection.version,
-            "spec": self.selection.spec,
-            "ledger_id": self.selection.ledger.ledger_id,
-            "members_sha256": self.selection.members_sha256,
-            "n_rows": len(self.selection.members),
-            "verdicts": dict(self.counts),
-            "mix": dict(self.mix),
-            "mean_turns": {"selected": self.turns.selected, "pool": self.turns.pool},
-            "fingerprints": {digest: dict(value) for digest, value in self.fingerprints.items()},
-            "sources": self.sources,
-        }
+    return Cut(selection, target, new, previous, counts, dict(mix), turns, unknown)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Middle tones: each has a contrast of 3 : 1 or more with white and with the UI's dark ground.
-_INK, _CURVE, _CURRENT, _RECOMMENDED = "#808894", "#3d85d9", "#c87f0a", "#2e9e5b"
+INK, CURVE, CURRENT, RECOMMENDED = "#808894", "#3d85d9", "#c87f0a", "#2e9e5b"
 _INCHES, _DPI = (7.2, 3.2), 110
 
 
@@ -39,13 +39,13 @@ def threshold_plot(
     figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.plot(thresholds, kept, color=_CURVE, linewidth=2, marker="o", markersize=3)
-    axes.axvline(current, color=_CURRENT, linewidth=1.6, linestyle="--", label=f"current {current:g}")
-    axes.axvline(recommended, color=_RECOMMENDED, linewidth=1.6, label=f"recommended {recommended:g}")
+    axes.plot(thresholds, kept, color=CURVE, linewidth=2, marker="o", markersize=3)
+    axes.axvline(current, color=CURRENT, linewidth=1.6, linestyle="--", label=f"current {current:g}")
+    axes.axvline(recommended, color=RECOMMENDED, linewidth=1.6, label=f"recommended {recommended:g}")
     axes.set_ylim(0, max(visited, 1) * 1.04)
     axes.set_xlabel("similarity threshold")
     axes.set_ylabel(f"kept of {visited:,} rows")
-    _plain_ink(axes)
+    plain_axes(axes)
     out = io.BytesIO()
     figure.savefig(out, format="png", transparent=True, metadata={"Software": None})
     return out.getvalue()
@@ -62,15 +62,24 @@ def markdown_image(png: bytes, description: str) -> str:
     return f"![{plain}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
 
 
-def _plain_ink(axes: Axes) -> None:
-    """One grey for all text and lines; only the axes that carry numbers."""
-    axes.tick_params(colors=_INK)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.grid(axis="y", color=_INK, alpha=0.25)
+def plain_axes(axes: Axes, *, percent: bool = False, percent_x: bool = False) -> None:
+    """One grey for all text and lines; only the axes that carry numbers.
+
+    Args:
+        axes: drawn already.
+        percent: the values are shares.
+        percent_x: the values are shares and stand along x, names along y.
+    """
+    axes.tick_params(colors=INK)
+    values = axes.xaxis if percent_x else axes.yaxis
+    form = "{:.0%}" if percent or percent_x else "{:,.0f}"
+    values.set_major_formatter(lambda value, _: form.format(value))
+    axes.grid(axis="x" if percent_x else "y", color=INK, alpha=0.25)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axes.spines[side].set_color(_INK)
+        axes.spines[side].set_color(INK)
     for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_color(_INK)
-    axes.legend(frameon=False, labelcolor=_INK, loc="upper left")
+        label.set_color(INK)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, labelcolor=INK, loc="best" if percent or percent_x else "upper left")

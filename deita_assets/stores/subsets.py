@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from deita_assets.core.fingerprint import canonical_json
 from deita_assets.errors import StoreError
+from deita_assets.stores.new_folder import sync
 
 MANIFEST = "manifest.json"
 #: When, where and by which run; never compared.
@@ -41,7 +41,7 @@ def publish_folder(
     fresh.mkdir(parents=True)
     _fill(fresh, write, manifest, provenance)
     fresh.rename(target)
-    _sync(target.parent)
+    sync(target.parent)
     return True
 
 
@@ -52,14 +52,12 @@ def _fill(
     write(fresh)
     _write_json(fresh / PROVENANCE, provenance)
     files = {
-        str(path.relative_to(fresh)): _file_entry(path)
-        for path in _files(fresh)
-        if path != fresh / PROVENANCE
+        str(path.relative_to(fresh)): file_entry(path) for path in _files(fresh) if path != fresh / PROVENANCE
     }
     _write_json(fresh / MANIFEST, {**manifest, "files": files})
     for path in fresh.rglob("*"):
-        _sync(path)
-    _sync(fresh)
+        sync(path)
+    sync(fresh)
 
 
 def check_folder(folder: Path) -> dict[str, Any]:
@@ -73,7 +71,7 @@ def check_folder(folder: Path) -> dict[str, Any]:
     expected: dict[str, str] = {name: entry["sha256"] for name, entry in manifest["files"].items()}
     for name, sha256 in expected.items():
         path = folder / name
-        found = _file_entry(path)["sha256"] if path.is_file() else "missing"
+        found = file_entry(path)["sha256"] if path.is_file() else "missing"
         if found != sha256:
             raise _altered(f"{folder.name}/{name}: found {found[:12]}, its manifest says {sha256[:12]}.")
     unknown = {str(path.relative_to(folder)) for path in _files(folder)} - {*expected, MANIFEST, PROVENANCE}
@@ -96,7 +94,8 @@ def _altered(what: str) -> StoreError:
     return StoreError(what, cure="The folder was altered. Move it away and run the same `curate` again.")
 
 
-def _file_entry(path: Path) -> dict[str, Any]:
+def file_entry(path: Path) -> dict[str, Any]:
+    """sha256 and bytes of a file, as manifests have them."""
     with path.open("rb") as handle:
         return {"sha256": hashlib.file_digest(handle, "sha256").hexdigest(), "bytes": path.stat().st_size}
 
@@ -108,11 +107,3 @@ def _files(folder: Path) -> list[Path]:
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     text = json.dumps(json.loads(canonical_json(dict(value))), indent=1, sort_keys=True, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

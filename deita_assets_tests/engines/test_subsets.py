@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from deita_assets.engines import cut as engine
+from deita_assets.engines import subset_contents
 from deita_assets.engines.cut import cut_subset
 from deita_assets.engines.score_pool import score_pool
 from deita_assets.engines.select import deepen
@@ -249,7 +249,7 @@ def test_a_trial_is_registered_and_moves_no_head(scoped):
 def test_killed_while_publishing(scoped, place, stands):
     """The folder is there as a whole or not at all, and the next call completes files and registry."""
     if place.endswith("write_parquet"):
-        place = "deita_assets.engines.cut:write_parquet"
+        place = "deita_assets.engines.subset_contents:write_parquet"
     ledger = scoped.ledger("s")
     assert crashes.run(crashes.cut, scoped.home, ledger.ledger_id, 3, kill_at=place) == crashes.KILLED
     parent = scoped.home.subsets / "source" / "s" / "3"
@@ -282,7 +282,7 @@ def test_one_version_is_written_by_one_process_at_a_time(scoped, monkeypatch):
             results.append("two at once")
         return write_messages_jsonl(path, rows)
 
-    monkeypatch.setattr(engine, "write_messages_jsonl", slow)
+    monkeypatch.setattr(subset_contents, "write_messages_jsonl", slow)
     threads = [threading.Thread(target=lambda: results.append(cut(scoped, ledger, 3).new)) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -312,7 +312,7 @@ def test_scores_of_later_scorers_are_not_passed_off_as_those_of_the_selection(sc
     done = cut(scoped, ledger, 2)
     table = pq.read_table(done.directory / "data" / "train-00000-of-00001.parquet").to_pylist()
     assert [(row["evol_score"], row["complexity"], row["quality"]) for row in table] == [
-        (6.0, None, None), (5.0, None, None),
+        (6.0, 6.0, 1.0), (5.0, 5.0, 1.0),
     ]  # fmt: skip
     found = scoped.query("select distinct scorer_complexity from lineage")
     assert found == [(ledger.spec["fingerprints"]["complexity"],)]
@@ -350,8 +350,8 @@ def test_a_mixture_counts_its_sources(scoped):
     assert done.mix == {"s": 3, "t": 2}
     assert done.directory.parent == scoped.home.subsets / "mixture" / "m" / "5"
     card = (done.directory / "README.md").read_text(encoding="utf-8")
-    assert "| s | CC0 | 7 | 3 |" in card
-    assert "| t | **unknown** | 3 | 2 |" in card
+    assert "| s | CC0 | 7 | 70.0% | 3 | 60.0% |" in card
+    assert "| t | **unknown** | 3 | 30.0% | 2 | 40.0% |" in card
     assert done.selection.version in card
 
 
