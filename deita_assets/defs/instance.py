@@ -21,6 +21,8 @@ DAGSTER_YAML = """\
 # The Dagster instance of this home. Made by deita-assets; yours to edit.
 telemetry:
   enabled: false
+nux:
+  enabled: false             # no "join the community" before the first look
 concurrency:
   runs:
     max_concurrent_runs: 2   # scoring and embedding use every core already

@@ -18,11 +18,6 @@ TRIAL = "trial"
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-def columns(*described: tuple[str, str, str]) -> dg.TableSchema:
-    """Column schema out of (name, type, description)."""
-    return dg.TableSchema(columns=[dg.TableColumn(n, t, description=d) for n, t, d in described])
-
-
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.MarkdownMetadataValue:
     """A Markdown table."""
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
@@ -31,7 +26,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.MarkdownMe
 
 
 def counts(values: Mapping[str, int], what: str) -> dg.MarkdownMetadataValue:
-    """A two-column table of counts."""
+    """A two-column table of counts; a heading over nothing would look like a fault."""
+    if not values:
+        return dg.MetadataValue.md("none")
     return table([what, "rows"], [(name, f"{count:,}") for name, count in values.items()])
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 
 from deita_assets.defs.automation.staleness import INPUTS, Staleness
+from deita_assets.defs.column_lineage import materialisation_metadata
 from deita_assets.defs.instance import sign_run
 from deita_assets.defs.interrupts import is_interrupt, let_interrupts_through, stop_run
 from deita_assets.defs.platform import Platform
@@ -39,13 +40,13 @@ def asset_step(context: dg.AssetExecutionContext, platform: Platform, asset: str
     """Frame of every asset: signs the run, records its inputs before reading, and turns errors into failures.
 
     Yields:
-        Metadata to start from, with the digest of the inputs.
+        Metadata to start from: the digest of the inputs, and the lineage of the columns.
 
     Raises:
         dg.Failure: what stopped the asset, in words.
         StoppedByHandError: Ctrl-C or a termination; the run becomes a cancelled one.
     """
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = materialisation_metadata(asset)
     try:
         let_interrupts_through()
         sign_run(context)

@@ -32,6 +32,7 @@ def test_processes_that_open_a_fresh_home_together_share_one_sound_instance(tmp_
     instance = DagsterInstance.from_config(str(tmp_path / "home" / "dagster"))
     assert sorted(instance.get_dynamic_partitions("source")) == sorted(names)
     assert not instance.telemetry_enabled
+    assert not instance.nux_enabled  # no dialog before the first look
 
 
 @dg.op

@@ -43,13 +43,13 @@ def test_it_is_a_small_png_and_the_same_every_time():
 def test_the_ground_is_clear_and_both_thresholds_are_drawn():
     seen = pixels(drawn())
     assert (seen[..., 3] == 0).mean() > 0.8
-    for colour in (plots._CURVE, plots._CURRENT, plots._RECOMMENDED, plots._INK):
+    for colour in (plots.CURVE, plots.CURRENT, plots.RECOMMENDED, plots.INK):
         rgb = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
         assert ((np.abs(seen[..., :3] - rgb).max(axis=-1) < 8) & (seen[..., 3] > 200)).sum() > 50, colour
 
 
 def test_every_colour_stands_out_on_white_and_on_the_dark_ground():
-    for colour in (plots._CURVE, plots._CURRENT, plots._RECOMMENDED, plots._INK):
+    for colour in (plots.CURVE, plots.CURRENT, plots.RECOMMENDED, plots.INK):
         rgb = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
         for ground in ((255, 255, 255), (14, 17, 23)):
             assert contrast(rgb, ground) >= 3, (colour, ground)

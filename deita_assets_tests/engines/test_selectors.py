@@ -165,8 +165,8 @@ def test_a_frozen_base_stays_and_only_others_compete(scoped):
         assert rows[sample_id][SIMILARITY] == pytest.approx(nearest, abs=1e-3)
     made = scoped.subset(ledger, 10)
     assert [member.sample_id for member in made.selection.members] == chosen[:10]
-    with pytest.raises(NotFoundError, match="frozen base 'f00' is no selection version"):
-        scoped.ledger("a", name="m", kind="mixture", frozen_base="f00")
+    with pytest.raises(NotFoundError, match="frozen base 'f00f00' is no selection version"):
+        scoped.ledger("a", name="m", kind="mixture", frozen_base="f00f00")
 
 
 def cosine(x, y):
@@ -189,7 +189,7 @@ def test_a_shipped_row_leaves_by_take_down_alone(scoped):
     assert scoped.rows(ledger)[shipped[0]][SCORE] == base.members[0].evol_score
     assert len(scoped.subset(ledger, 8).selection.members) == 8
     with scoped.warehouse.write("take down") as con:
-        con.execute("insert into store.takedown values (?, 'asked', now())", [shipped[1]])
+        con.execute("insert into store.takedown values (?, 'asked', now(), 2)", [shipped[1]])
     after = scoped.ledger("a", threshold=0.8, frozen_base=base.version)
     assert after.ledger_id != ledger.ledger_id
     assert kept(scoped, after)[:5] == [shipped[0], *shipped[2:]]

@@ -7,17 +7,12 @@ import dagster as dg
 
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
-from deita_assets.defs.metadata import columns
+from deita_assets.defs.column_lineage import definition_metadata
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.pool.assets import raw_pool
 from deita_assets.defs.scores.assets import covered_metadata
 from deita_assets.defs.steps import MODEL_RETRY, OWNERS, asset_step, require_pool, run_model_child
 from deita_assets.partitions import sources
-
-_COLUMNS = columns(
-    ("content_sha256", "string", "hash of the canonical conversation; the key"),
-    ("vector", "fixed_size_list<float16>", "unit length"),
-)
 
 
 @dg.asset(
@@ -28,7 +23,7 @@ _COLUMNS = columns(
     owners=OWNERS,
     code_version=CODE_VERSIONS["embeddings"],
     retry_policy=MODEL_RETRY,
-    metadata={"dagster/column_schema": _COLUMNS},
+    metadata=definition_metadata("embeddings"),
 )
 def embeddings(
     context: dg.AssetExecutionContext, platform: Platform, pipes: dg.PipesSubprocessClient

@@ -9,7 +9,8 @@ import dagster as dg
 
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
-from deita_assets.defs.metadata import columns, counts, histogram
+from deita_assets.defs.column_lineage import definition_metadata
+from deita_assets.defs.metadata import counts, histogram
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.pool.assets import raw_pool
 from deita_assets.defs.steps import (
@@ -22,23 +23,6 @@ from deita_assets.defs.steps import (
 )
 from deita_assets.engines.score_pool import score_pool
 from deita_assets.partitions import sources
-
-_SCORE_COLUMNS = columns(
-    ("score_key", "string", "sha256 of measure, prompt and scorer; the key"),
-    ("prompt_sha256", "string", "what the scorer read"),
-    ("measure", "string", "complexity or quality"),
-    ("scorer_fp", "string", "fingerprint of the scorer"),
-    ("score", "double", "expectation over the classes 1..6; NULL unless status is ok, truncated or fallback"),
-    ("status", "string", "ok, truncated, fallback, too_long, empty_response or non_finite"),
-)
-_SCORED_COLUMNS = columns(
-    ("sample_id", "varchar", "row of the pool"),
-    ("source", "varchar", "its source"),
-    ("n_turns", "integer", "turns aggregated"),
-    ("complexity", "double", "mean over turns, in [1, 6]; for reading"),
-    ("quality", "double", "mean over turns, in [1, 6]; for reading"),
-    ("evol_score", "double", "aggregate over turns of complexity x quality"),
-)
 
 
 def covered_metadata(outcome: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +61,7 @@ def _scores(
     code_version=CODE_VERSIONS["complexity_scores"],
     op_tags=BEFORE_EMBEDDINGS,
     retry_policy=MODEL_RETRY,
-    metadata={"dagster/column_schema": _SCORE_COLUMNS, "dagster/table_name": "scores"},
+    metadata=definition_metadata("complexity_scores", "scores"),
 )
 def complexity_scores(
     context: dg.AssetExecutionContext, platform: Platform, pipes: dg.PipesSubprocessClient
@@ -95,7 +79,7 @@ def complexity_scores(
     code_version=CODE_VERSIONS["quality_scores"],
     op_tags=BEFORE_EMBEDDINGS,
     retry_policy=MODEL_RETRY,
-    metadata={"dagster/column_schema": _SCORE_COLUMNS, "dagster/table_name": "scores"},
+    metadata=definition_metadata("quality_scores", "scores"),
 )
 def quality_scores(
     context: dg.AssetExecutionContext, platform: Platform, pipes: dg.PipesSubprocessClient
@@ -111,7 +95,7 @@ def quality_scores(
     kinds={"duckdb"},
     owners=OWNERS,
     code_version=CODE_VERSIONS["scored_pool"],
-    metadata={"dagster/column_schema": _SCORED_COLUMNS, "dagster/table_name": "scored_pool"},
+    metadata=definition_metadata("scored_pool", "scored_pool"),
 )
 def scored_pool(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One row per conversation with its evol_score: complexity x quality per turn, aggregated over turns."""

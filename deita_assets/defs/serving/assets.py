@@ -3,14 +3,20 @@
 What belongs here: the asset. What does not: how the copy is made (stores.serving).
 """
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
+from deita_assets.defs.column_lineage import LINEAGE, SCHEMA, Column, catalog_columns, lineage, schema
 from deita_assets.defs.metadata import table
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.selection.subsets import pooled_subset, selected_subset
 from deita_assets.defs.steps import OWNERS, asset_step
 from deita_assets.stores.serving import open_serving, publish
+
+if TYPE_CHECKING:
+    import duckdb
 
 PUBLIC_VIEWS = (
     "pool",
@@ -23,6 +29,16 @@ PUBLIC_VIEWS = (
     "lineage",
     "quarantine",
 )
+
+
+def _columns(con: "duckdb.DuckDBPyConnection") -> tuple[Column, ...]:
+    """Columns of the public views as the catalog has them."""
+    rows = con.execute(
+        "select table_name, column_name, data_type, comment from duckdb_columns() where schema_name = 'main' "
+        "and list_contains(?, table_name) order by list_position(?, table_name), column_index",
+        [PUBLIC_VIEWS, PUBLIC_VIEWS],
+    ).fetchall()
+    return catalog_columns(rows)
 
 
 @dg.asset(
@@ -40,8 +56,11 @@ def serving_catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg
         published = publish(platform.home)
         with open_serving(platform.home) as con:
             rows = [(view, con.table(view).count("*").fetchall()[0][0]) for view in PUBLIC_VIEWS]
+            columns = _columns(con)
         return dg.MaterializeResult(
             metadata={
+                SCHEMA: schema(columns),
+                LINEAGE: lineage(columns),
                 "changed": published.changed,
                 "bytes": published.n_bytes,
                 "path": dg.MetadataValue.path(str(platform.home.serving)),
