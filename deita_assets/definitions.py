@@ -23,6 +23,7 @@ from deita_assets.defs.selection.checks import pooled_drop_rate, source_drop_rat
 from deita_assets.defs.selection.ledgers import pooled_ledger, selection_ledger
 from deita_assets.defs.selection.subsets import pooled_subset, selected_subset
 from deita_assets.defs.serving.assets import serving_catalog
+from deita_assets.defs.serving.upkeep import store_upkeep
 
 ASSETS = (
     raw_pool,
@@ -37,6 +38,7 @@ ASSETS = (
     threshold_calibration,
     pooled_calibration,
     serving_catalog,
+    store_upkeep,
     graded_set,
     graded_features,
     distilled_scorer,

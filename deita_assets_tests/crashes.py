@@ -158,3 +158,62 @@ def cut(home, ledger_id, budget):
     with Warehouse(home).read("find") as con:
         ledger = find_ledger(con, ledger_id)
     cut_subset(Warehouse(home), ledger, budget, provenance={"run_id": "killed"})
+
+
+def take_down(home, contents, before_commit=False):
+    """`before_commit`: die when everything is written and nothing committed yet."""
+    from deita_assets.engines import takedown
+    from deita_assets.stores import takedowns
+
+    if before_commit:
+        mark = takedowns.mark
+
+        def marked(*args):
+            mark(*args)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        takedowns.mark = marked
+    takedown.take_down(Warehouse(home), contents, "asked")
+
+
+def move_out(home, source, uris):
+    from deita_assets.engines.withdrawal import move_out
+
+    move_out(home, source, uris)
+
+
+def insert_vectors(home, fingerprint, numbers, dimension, together):
+    """Vectors one small commit at a time."""
+    import hashlib
+
+    import lancedb  # noqa: F401 - loaded before the race, not during it
+    import numpy as np
+
+    from deita_assets.stores.vectors import EmbeddingTable
+
+    together.wait()
+    table = EmbeddingTable(home, fingerprint, dimension)
+    for at in range(0, len(numbers), 5):
+        part = numbers[at : at + 5]
+        keys = [hashlib.sha256(str(n).encode()).hexdigest() for n in part]
+        table.insert(keys, np.array([[n + 1] * dimension for n in part], np.float32))
+
+
+def compact_often(home, name, together, rounds):
+    from datetime import timedelta
+
+    import lancedb  # noqa: F401 - as above
+
+    from deita_assets.stores.lance_upkeep import compact_table
+
+    together.wait()
+    for _ in range(rounds):
+        compact_table(home, name, timedelta(hours=1))
+
+
+def compact(home, name, hours):
+    from datetime import timedelta
+
+    from deita_assets.stores.lance_upkeep import compact_table
+
+    compact_table(home, name, timedelta(hours=hours))

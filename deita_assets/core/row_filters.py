@@ -66,7 +66,9 @@ class FilterRules:
             )
         object.__setattr__(self, "_codes", tuple(sorted({code for code in codes if code})))
         object.__setattr__(self, "_licences", frozenset(map(_licence_key, self.licences or ())))
-        object.__setattr__(self, "_phrases", tuple(folded(phrase) for phrase in self.phrases if phrase))
+        object.__setattr__(
+            self, "_phrases", tuple(folded(phrase) for phrase in sorted(set(self.phrases)) if phrase)
+        )
 
     def as_spec(self) -> dict[str, Any]:
         """The rules that are set, as JSON values, for the spec of a ledger."""
