@@ -38,11 +38,11 @@ NAMES = {
 QUESTIONS = {
     "pool": [
         ("rows by source", "select source, count(*) from {pool} group by 1",
-         "select source, count(*) from store.pool_row group by 1"),
+         "select source, count(*) from store.conversation where in_pool group by 1"),
         ("length by language", "select language, count(*), sum(n_chars) from {pool} group by 1",
-         "select language, count(*), sum(n_chars) from store.conversation c {in_pool} group by 1"),
+         "select language, count(*), sum(n_chars) from store.conversation where in_pool group by 1"),
         ("all texts", "select sum(length(conversations)) from {pool}",
-         "select sum(length(conversation)) from store.conversation c {in_pool}"),
+         "select sum(length(conversation)) from store.conversation where in_pool"),
     ],
     "turns": [
         ("longest responses", "select sample_id, turn, n_chars_response from {turns} "
@@ -79,6 +79,7 @@ QUESTIONS = {
     "selected": [
         ("texts of one", "select sum(length(conversations)) from {selected} {mine}",
          "select sum(length(conversation)) from {members} {mine}"),
+        # The base reads the conversations too, though it needs none of them; see docs/sql.md.
         ("sources of one", "select source, count(*), min(evol_score) from {selected} {mine} group by 1",
          "select c.source, count(*), min(evol_score) from {members} {mine} group by 1"),
     ],

@@ -169,7 +169,8 @@ def _add_ledger(con, source, edition, budgets):
     for budget in budgets:
         version = f"{scope}-{budget}-{edition}".ljust(16, "0")[:16]
         con.execute(
-            "insert into store.selection_member select $version, kept_position, sample_id, rank, evol_score "
+            "insert into store.selection_member "
+            "select $version, kept_position, sample_id, rank, evol_score, 1, similarity, blocked_by "
             "from store.ledger_row where ledger_id = $id and kept_position <= $budget order by kept_position",
             {"version": version, "id": ledger_id, "budget": budget},
         )

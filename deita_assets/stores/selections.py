@@ -267,9 +267,8 @@ def _refuse_other_members(con: duckdb.DuckDBPyConnection, selection: Selection) 
 def _insert_members(con: duckdb.DuckDBPyConnection, selection: Selection) -> None:
     con.register("members_now", _member_table(selection.members))
     con.execute(
-        "insert into store.selection_member select ?, position, sample_id, rank, evol_score from members_now "
-        "order by position",
-        [selection.version],
+        statement("selection/insert_member"),
+        {"version": selection.version, "ledger_id": selection.ledger.ledger_id},
     )
     con.unregister("members_now")
 

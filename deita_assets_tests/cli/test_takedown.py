@@ -31,7 +31,8 @@ def published(here, members):  # noqa: F811
         )
         for position, member in enumerate(members, 1):
             con.execute(
-                "insert into store.selection_member values ('0123456789abcdef', ?, ?, 1, 1.0)",
+                "insert into store.selection_member (selection_version, position, sample_id, rank, evol_score) "
+                "values ('0123456789abcdef', ?, ?, 1, 1.0)",
                 [position, member],
             )
         con.execute("insert into store.selection_head values ('source', 'tea', 3, '0123456789abcdef')")

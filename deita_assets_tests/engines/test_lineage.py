@@ -178,17 +178,12 @@ def test_rows_of_a_frozen_base_have_the_pool_version_of_the_base(history):
     assert based["eight"] != then["s"]
 
 
-def test_without_the_rows_of_a_ledger_only_the_nearest_row_is_lost(history, tmp_path):
+def test_without_the_rows_of_a_ledger_nothing_is_lost(history, tmp_path):
     home = Home(tmp_path / "copy")
     shutil.copytree(history.home.root, home.root)
-    before = dict(
-        history.query("select position, (rank, evol_score, file, verdict) from lineage where line = 1")
-    )
+    before = history.query("from lineage order by all")
     with Warehouse(home).write("let go") as con:
         con.execute("delete from store.ledger_row")
-        found = con.execute(
-            "select position, (rank, evol_score, file, verdict) from lineage where line = 1"
-        ).fetchall()
-        lost = con.execute("select count(similarity), count(blocked_by) from lineage").fetchall()
-    assert dict(found) == before
-    assert lost == [(0, 0)]
+        found = con.execute("from lineage order by all").fetchall()
+    assert found == before
+    assert sum(row[-3] is not None for row in found) > 0

@@ -136,11 +136,14 @@ def test_a_unique_start_is_enough_with_or_without_its_source(two, cut):
 
 
 def test_what_does_not_name_one_row_is_refused(two, land):
+    land("lonely", "a.jsonl", rows_of([40]))
+    ingest_source(two, "lonely")
     for text, kind, message in (
         ("abc", UsageError, "6 characters"),
         ("s:", UsageError, "6 characters"),
         ("s:12345", UsageError, "6 characters"),
         ("zzzzzz", NotFoundError, "no row 'zzzzzz'"),
+        ("lonely", NotFoundError, "no row 'lonely'"),  # a source, though of a single row
         (sample_id("u", 1), NotFoundError, "no row"),
     ):
         with pytest.raises(kind, match=message):
@@ -175,7 +178,9 @@ def test_selections_that_hold_a_row_are_named_current_ones_first(two):
             )
             for position, member in enumerate(members, 1):
                 con.execute(
-                    "insert into store.selection_member values (?, ?, ?, 1, 1.0)", [version, position, member]
+                    "insert into store.selection_member (selection_version, position, sample_id, rank, evol_score) "
+                    "values (?, ?, ?, 1, 1.0)",
+                    [version, position, member],
                 )
         con.execute("insert into store.selection_head values ('source', 's', 3, 'v1')")
     found = find_rows(two, [ids[0], ids[1]]).versions
@@ -210,6 +215,21 @@ def test_killed_after_the_mark_the_next_one_leaves_another(two):
     assert set(first) == {"s", "t"}
     down(two, sample_id("s", 7))
     assert all(takedowns.marked(two.home)[source] != first[source] for source in first)
+
+
+def test_take_downs_at_once_have_times_in_the_order_of_their_commits(two, monkeypatch):
+    """Which rows a frozen base had lost by some moment is told by these times."""
+    write = Warehouse.write
+
+    def wait_for_another(warehouse, purpose):
+        monkeypatch.setattr(Warehouse, "write", write)
+        take_down(warehouse, [content_sha256(2)], "comes first")
+        return write(warehouse, purpose)
+
+    monkeypatch.setattr(Warehouse, "write", wait_for_another)
+    take_down(two, [content_sha256(1)], "waits for the lock")
+    times = dict(query(two, "select sample_id, taken_at from store.takedown"))
+    assert times[sample_id("s", 2)] < times[sample_id("s", 1)]
 
 
 def test_while_an_ingest_of_the_source_goes_on(two, land):

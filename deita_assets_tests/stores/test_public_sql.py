@@ -60,9 +60,10 @@ insert into store.selection
 select v, 'source', 's', 3, 3, l, 'm', (select spec from store.ledger where ledger_id = l), 'd', false, 'run', now()
 from (values ('va', 'one'), ('vb', 'two')) t(v, l);
 insert into store.selection_head values ('source', 's', 3, 'vb');
-insert into store.selection_member values
+insert into store.selection_member
+select *, case when v = 'va' then 1 else 2 end, null, null from (values
     ('va', 1, 's:1', 1, 9), ('va', 2, 's:3', 3, 7), ('va', 3, 's:5', 5, 5),
-    ('vb', 1, 's:3', 1, 2), ('vb', 2, 's:5', 3, 0.5), ('vb', 3, 's:6', 4, 0.4);
+    ('vb', 1, 's:3', 1, 2), ('vb', 2, 's:5', 3, 0.5), ('vb', 3, 's:6', 4, 0.4)) m(v, position, id, rank, score);
 """
 
 

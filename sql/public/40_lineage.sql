@@ -20,51 +20,35 @@ left join store.pool_version v on v.source = p.pin[1] and v.pool_version = p.pin
 group by all;
 
 -- From a selected row back to the file, line and runs it came from: one row for each place where it stood in the pool
--- version that the selection was made from, whatever became of files, scores and ledgers since.
+-- version that the selection was made from, whatever became of files, scores and ledgers since. The small tables are
+-- grouped by their keys, so that DuckDB leaves a join out of questions that ask for none of its columns.
 create or replace view main.lineage as
-with pin as materialized (
-    from store.selection_pin
-), made as materialized (
-    select
-        s.selection_version, s.ledger_id, s.run_id, s.created_at,
-        s.spec ->> '$.fingerprints.complexity' as scorer_complexity,
-        s.spec ->> '$.fingerprints.quality' as scorer_quality,
-        s.spec ->> '$.fingerprints.embedder' as embedder
-    from store.selection s
-), based as materialized (
-    select distinct p.selection_version from pin p where p.depth > 0
-), placed as (
-    select m.selection_version, m.position, m.sample_id, m.rank, m.evol_score, p.source, p.pool_version, p.seq
-    from store.selection_member m
-    anti join based on based.selection_version = m.selection_version
-    left join pin p
-        on p.selection_version = m.selection_version and p.source = split_part(m.sample_id, ':', 1)
-    union all
-    -- Over a frozen base: the topmost pool version that holds the row.
-    select
-        m.selection_version, m.position, m.sample_id, m.rank, m.evol_score,
-        any_value(p.source), arg_min(p.pool_version, p.depth), arg_min(p.seq, p.depth)
-    from store.selection_member m
-    semi join based on based.selection_version = m.selection_version
-    join pin p on p.selection_version = m.selection_version and p.source = split_part(m.sample_id, ':', 1)
-    join store.occurrence o
-        on o.sample_id = m.sample_id and o.from_seq <= p.seq and (o.to_seq is null or o.to_seq > p.seq)
-    group by all
-)
 select
-    m.selection_version, m.position, m.sample_id, m.source,
+    m.selection_version, m.position, m.sample_id, split_part(m.sample_id, ':', 1) as source,
     o.uri as file, o.file_sha256, o.line, o.own_id,
-    f.batch_id, i.run_id as ingest_run_id, m.pool_version,
+    f.batch_id, f.run_id as ingest_run_id, v.pool_version,
     s.scorer_complexity, s.scorer_quality, s.embedder,
     s.ledger_id, 'kept' as verdict, m.rank, m.position as kept_position, m.evol_score,
-    r.similarity, r.blocked_by,               -- NULL once the rows of the ledger were let go
+    m.similarity, m.blocked_by,
     s.run_id, s.created_at
-from placed m
-join made s on s.selection_version = m.selection_version
+from store.selection_member m
 left join store.occurrence o
     on o.sample_id = m.sample_id and o.from_seq <= m.seq and (o.to_seq is null or o.to_seq > m.seq)
-left join store.file f
-    on f.source = o.source and f.uri = o.uri and f.file_sha256 = o.file_sha256 and f.from_seq = o.from_seq
-left join store.ingest_batch i on i.batch_id = f.batch_id
-left join store.ledger_row r
-    on r.ledger_id = s.ledger_id and r.sample_id = m.sample_id and r.verdict = 'kept';
+left join (
+    select f.source, f.uri, f.file_sha256, f.from_seq, any_value(f.batch_id) as batch_id, any_value(i.run_id) as run_id
+    from store.file f
+    left join store.ingest_batch i on i.batch_id = f.batch_id
+    group by all
+) f on f.source = o.source and f.uri = o.uri and f.file_sha256 = o.file_sha256 and f.from_seq = o.from_seq
+left join (
+    select source, seq, any_value(pool_version) as pool_version from store.pool_version group by all
+) v on v.source = split_part(m.sample_id, ':', 1) and v.seq = m.seq
+left join (
+    select
+        selection_version, any_value(ledger_id) as ledger_id, any_value(run_id) as run_id,
+        any_value(created_at) as created_at,
+        any_value(spec ->> '$.fingerprints.complexity') as scorer_complexity,
+        any_value(spec ->> '$.fingerprints.quality') as scorer_quality,
+        any_value(spec ->> '$.fingerprints.embedder') as embedder
+    from store.selection group by selection_version
+) s on s.selection_version = m.selection_version;

@@ -92,7 +92,7 @@ comment on view main.lineage is 'One row per selected row and place where it sto
 comment on column main.lineage.selection_version is 'version';
 comment on column main.lineage.position is 'place in the selection [from 1]';
 comment on column main.lineage.sample_id is 'conversation';
-comment on column main.lineage.source is 'source that it belongs to; NULL when the version pins none for it';
+comment on column main.lineage.source is 'source that it belongs to';
 comment on column main.lineage.file is 'file that it was read from [path below landing/<source>/]; NULL when no place of it is on record';
 comment on column main.lineage.file_sha256 is 'sha256 of that file''s bytes; NULL when no place of it is on record';
 comment on column main.lineage.line is 'place in that file [line of text, or row of a list or Parquet file; from 1]; NULL when no place of it is on record';
@@ -108,7 +108,7 @@ comment on column main.lineage.verdict is 'its verdict there [kept]';
 comment on column main.lineage.rank is 'place in the order in which that ledger visited rows [from 1]';
 comment on column main.lineage.kept_position is 'place among the rows that the ledger kept [from 1]';
 comment on column main.lineage.evol_score is 'score that it was ordered by then';
-comment on column main.lineage.similarity is 'cosine similarity to blocked_by [-1 to 1]; NULL for the first one, for selectors that compare nothing, and once the ledger''s rows were let go';
+comment on column main.lineage.similarity is 'cosine similarity to blocked_by [-1 to 1]; NULL for the first one and for selectors that compare nothing';
 comment on column main.lineage.blocked_by is 'kept row that resembles it most, of those kept before it; NULL where similarity is';
 comment on column main.lineage.run_id is 'Dagster run that made the version; NULL when it was made outside of one';
 comment on column main.lineage.created_at is 'when the version was registered [time with zone, UTC]';
