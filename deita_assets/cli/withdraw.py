@@ -13,6 +13,8 @@ import click
 from deita_assets.cli.add import accounting, show_report
 from deita_assets.cli.session import Session, with_session
 from deita_assets.core.names import validate_source_name
+from deita_assets.errors import NotFoundError
+from deita_assets.stores.serving import publish
 
 if TYPE_CHECKING:
     from deita_assets.engines.withdrawal import Withdrawn
@@ -49,7 +51,12 @@ def command(session: Session, source: str, files: tuple[str, ...], dry_run: bool
     They are moved to withdrawn/SOURCE/ in the home; `deita-assets add SOURCE` with them brings the same rows back.
     """
     validate_source_name(source)
-    plan = _plan(session, source, files)
+    try:
+        plan = _plan(session, source, files)
+    except NotFoundError:
+        if session.home.warehouse.exists():  # a withdrawal killed at its very end has ingested, and not published
+            publish(session.home)
+        raise
     if dry_run:
         _show(session, source, plan, len(plan.leaving), "would leave")
         session.out.print("Nothing was moved or written.")

@@ -46,6 +46,7 @@ from deita_assets.engines.version_parts import (
 )
 from deita_assets.errors import DeitaError, UsageError
 from deita_assets.stores import registered as registry
+from deita_assets.stores.new_folder import new_folder
 from deita_assets.stores.registered import Registered
 from deita_assets.stores.selections import Selection
 from deita_assets.stores.warehouse import Warehouse
@@ -209,10 +210,8 @@ def _compare(
 
 def _keep(files: Path, out: Path) -> Path:
     """Copy the rebuilt files out, all of them or none."""
-    partial = out.with_name(f".{out.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(files, partial)
-    partial.rename(out)
+    with new_folder(out) as partial:
+        shutil.copytree(files, partial, dirs_exist_ok=True)
     return out
 
 

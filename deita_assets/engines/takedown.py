@@ -67,7 +67,10 @@ def find_rows(warehouse: Warehouse, ids: Sequence[str]) -> Request:
         contents = []
         for given in ids:
             if len(given.rpartition(":")[2]) < SHORTEST_PREFIX:
-                raise UsageError(f"row {given!r}: give {SHORTEST_PREFIX} characters of its id or more.")
+                raise UsageError(
+                    f"row {given!r}: give {SHORTEST_PREFIX} characters of its id or more.",
+                    cure="`deita-assets explain` finds the id of a row by its own id, FILE:LINE or a phrase in it.",
+                )
             found = takedowns.contents_of_prefix(con, given)
             if not found:
                 raise NotFoundError(

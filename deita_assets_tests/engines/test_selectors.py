@@ -426,5 +426,5 @@ def test_the_card_names_the_sources_of_a_frozen_base(scoped):
     card = (made.directory / "README.md").read_text(encoding="utf-8")
     lines = [line.split(" | ") for line in card.splitlines() if line.startswith(("| a |", "| b |"))]
     assert [line[1] for line in lines] == ["**unknown**", "CC0"]
-    assert sum(int(line[3]) for line in lines) == 15 == sum(made.mix.values())
+    assert sum(int(line[4]) for line in lines) == 15 == sum(made.mix.values())
     assert f"| frozen base | {base.version}, 12 rows of which come first |" in card
