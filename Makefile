@@ -26,10 +26,10 @@ dev: setup ## Dagster UI and daemon of DEITA_HOME (default ./deita_home) on 127.
 	$(BIN)/deita-assets dev
 
 test: setup ## the default suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 slow: setup ## the minutes-long tests
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 check: setup ## everything that is checked without running the code
 	$(BIN)/ruff check .
