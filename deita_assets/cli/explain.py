@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from deita_assets.cli.find_row import find_row
 from deita_assets.cli.row_story import quarantine_story, row_story
 from deita_assets.cli.row_verdicts import Asked
-from deita_assets.cli.session import Session, one_line, with_session
+from deita_assets.cli.session import Session, one_line, printable, with_session
 from deita_assets.errors import NotFoundError
 from deita_assets.stores.serving import open_serving
 
@@ -48,7 +49,7 @@ def command(session: Session, text: str, scope: str | None, budget: int | None, 
             _refuse_unknown_scope(con, scope)
         found = find_row(con, text)
         for other in found.others:
-            session.err.print(f"  fits too: {other}", markup=False)
+            session.err.print(printable(f"  fits too: {other}"), markup=False)
         if found.quarantined is not None:
             story = quarantine_story(found.quarantined)
         else:
@@ -74,7 +75,7 @@ def _refuse_unknown_scope(con: Any, scope: str) -> None:
 
 
 def _print(session: Session, story: dict[str, Any]) -> None:
-    session.out.print(f"[bold]{story['sample_id']}[/bold]  {_where(story)}")
+    session.out.print(f"[bold]{story['sample_id']}[/bold]  {escape(printable(_where(story)))}")
     _print_places(session, story)
     _print_turns(session, story)
     for row in story["verdicts"]:
@@ -107,10 +108,8 @@ def _print_places(session: Session, story: dict[str, Any]) -> None:
     first, living = places[0], [one for one in places if one["to_seq"] is None]
     own = f", own id {first['own_id']}" if first["own_id"] else ""
     batch = f"batch {first['batch_id']}" if first["batch_id"] else "batch unknown"
-    session.out.print(
-        f"from {story['source']}/{first['file']}:{first['line']}{own} (file {first['file_sha256'][:12]}, {batch})",
-        markup=False,
-    )
+    at = f"{story['source']}/{first['file']}:{first['line']}{own}"
+    session.out.print(printable(f"from {at} (file {first['file_sha256'][:12]}, {batch})"), markup=False)
     for word, others in (
         ("exact duplicate", living[1:]),
         ("earlier place", [one for one in places[1:] if one["to_seq"] is not None]),
@@ -118,9 +117,8 @@ def _print_places(session: Session, story: dict[str, Any]) -> None:
         if others:
             shown = ", ".join(_place(one) for one in others[:_MOST_PLACES])
             more = ", ..." if len(others) > _MOST_PLACES else ""
-            session.out.print(
-                f"  + {len(others)} {word}{'s' if len(others) > 1 else ''} at {shown}{more}", markup=False
-            )
+            told = f"  + {len(others)} {word}{'s' if len(others) > 1 else ''} at {shown}{more}"
+            session.out.print(printable(told), markup=False)
 
 
 def _place(one: dict[str, Any]) -> str:
@@ -154,13 +152,13 @@ def _score(turn: dict[str, Any], measure: str) -> str:
 def _print_verdict(session: Session, story: dict[str, Any], row: dict[str, Any]) -> None:
     rank = f", rank {row['rank']:,}" if row["rank"] else ""
     session.out.print(f"\n[bold]{row['scope']}[/bold] ({row['scope_kind']}{rank})  ", end="")
-    session.out.print(row["meaning"], markup=False)
+    session.out.print(printable(row["meaning"]), markup=False)
     if row.get("verdict_at_budget"):
         session.out.print(f"  at this budget: {row['verdict_at_budget']}")
     outlook = row["outlook"]
     for line in (outlook.get("text"), outlook.get("note")):
         if line:
-            session.out.print(f"  {line}", markup=False)
+            session.out.print(printable(f"  {line}"), markup=False)
     if row["nearest"]:
         _print_beside(session, story, row["nearest"], _BESIDE_IS.get(row["verdict"], ""), row["similarity"])
     if outlook.get("nearest"):
@@ -175,7 +173,7 @@ def _print_beside(
     rank = f", rank {other['rank']:,}" if other["rank"] else ""
     place = f", position {other['kept_position']:,}" if other["kept_position"] else ""
     at = f" at {other['file']}:{other['line']}" if other["file"] else ""
-    session.out.print(f"  {what} {other['sample_id']}{at}{rank}{place}{similar}", markup=False)
+    session.out.print(printable(f"  {what} {other['sample_id']}{at}{rank}{place}{similar}"), markup=False)
     own = story["turns"][0] if story["turns"] else {"instruction": "", "response": ""}
     session.table(
         "", ["  ", "this row", "that row"],
@@ -208,7 +206,8 @@ def _print_versions(session: Session, versions: list[dict[str, Any]]) -> None:
 
 def _print_quarantined(session: Session, story: dict[str, Any]) -> None:
     out = session.out
-    out.print(f"[bold]{story['source']}/{story['file']}:{story['line']}[/bold]  in quarantine")
+    place = f"{story['source']}/{story['file']}:{story['line']}"
+    out.print(f"[bold]{escape(printable(place))}[/bold]  in quarantine")
     if not story["in_landing"]:
         out.print("  its file has left landing since")
     out.print(f"  {story['reason']}: {story['meaning'] or ''}", markup=False)

@@ -168,4 +168,7 @@ def _place(row: dict[str, Any]) -> str:
 
 def _ambiguous(what: str, text: str, names: list[str]) -> UsageError:
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return UsageError(f"{what} {text!r} fits {len(names)} rows or more: {shown}.", cure="Give more of it.")
+    return UsageError(
+        f"{what} {text!r} fits {len(names)} rows{' or more' if len(names) >= _MOST else ''}: {shown}.",
+        cure="Give more of it, or the sample id of one of them.",
+    )

@@ -54,7 +54,9 @@ def command(session: Session, source: str, files: tuple[str, ...], dry_run: bool
     try:
         plan = _plan(session, source, files)
     except NotFoundError:
-        if session.home.warehouse.exists():  # a withdrawal killed at its very end has ingested, and not published
+        if (
+            session.home.warehouse.exists()
+        ):  # a withdrawal killed at its very end has ingested, and not published
             publish(session.home)
         raise
     if dry_run:

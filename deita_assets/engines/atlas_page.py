@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from deita_assets.engines.atlas import Atlas
 from deita_assets.errors import NotFoundError, UsageError
+from deita_assets.stores.new_folder import new_folder
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -170,22 +171,18 @@ def export(atlas: Atlas, out: Path) -> bool:
     Raises:
         UsageError: `out` exists.
     """
-    if out.exists():
-        raise UsageError(f"{out} exists.", cure="Name a folder that does not: nothing is ever overwritten.")
-    partial = out.with_name(f".{out.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
     page = page_folder()
-    partial.mkdir(parents=True, mode=0o700)
-    if page:
-        shutil.copytree(page, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-        (partial / "data").mkdir(mode=0o700)
-        (partial / "data" / "metadata.json").write_text(json.dumps(metadata(atlas)), encoding="utf-8")
-        shutil.copyfile(atlas.parquet, partial / "data" / "dataset.parquet")
-    for path in (atlas.parquet, atlas.picture):
-        shutil.copyfile(path, partial / path.name)
-        (partial / path.name).chmod(0o600)
-    partial.chmod(0o700)
-    partial.rename(out)
+    with new_folder(out) as partial:
+        if page:
+            shutil.copytree(page, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        partial.chmod(0o700)  # after the copy, which gives the folder the page's own mode
+        if page:
+            (partial / "data").mkdir(mode=0o700)
+            (partial / "data" / "metadata.json").write_text(json.dumps(metadata(atlas)), encoding="utf-8")
+            shutil.copyfile(atlas.parquet, partial / "data" / "dataset.parquet")
+        for path in (atlas.parquet, atlas.picture):
+            shutil.copyfile(path, partial / path.name)
+            (partial / path.name).chmod(0o600)
     return page is not None
 
 

@@ -93,4 +93,4 @@ def _style(verdict: str) -> tuple[str, float, float]:
     colour = _COLOURS.get(verdict, _INK)
     if verdict in _PALE:
         return colour, 0.28, 1.0
-    return colour, 0.8, 5.0 if verdict == KEPT else 2.0
+    return colour, 0.8, 3.0 if verdict == KEPT else 2.0

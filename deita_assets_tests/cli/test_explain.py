@@ -290,3 +290,30 @@ def test_selections_say_what_a_trial_departs_from_and_whether_its_folder_stands(
     assert "threshold: 0.9 -> 0.999" in told.run("selections")
     with pytest.raises(NotFoundError, match="no scope"):
         told.run("selections", "--scope", "nowhere")
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory, migrated):
+    """Rows whose file, own id and take-down reason would be obeyed by a terminal, or read as markup."""
+    home = Home(tmp_path_factory.mktemp("hostile")).create()
+    shutil.copyfile(migrated, home.warehouse)
+    made = Told(Scoped(Warehouse(home), Landing(home)))
+    named = [row(text, id=f"{at}\x1b[2J") for at, text in enumerate(["stays", "is taken", "stays"])]
+    made.scoped.land("tea", "[x]\x1b[2J.jsonl", jsonl([*named, {"messages": 7}]))
+    ingest_source(made.scoped.warehouse, "tea", SourceReading(), run_id="ingest")
+    query = "select content_sha256 from store.conversation where sample_id = ?"
+    taken = made.scoped.query(query, made.id("is taken"))
+    take_down(made.scoped.warehouse, [taken[0][0]], "asked [/bold] for \x1b[2J[red]")
+    publish(home)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("phrase", "said"),
+    [("stays", "from tea/[x]\ufffd[2J.jsonl:1"), ("is taken", "asked [/bold] for \ufffd[2J[red]"),
+     ("[x]\x1b[2J.jsonl:4", "tea/[x]\ufffd[2J.jsonl:4  in quarantine")],
+)  # fmt: skip
+def test_names_are_shown_as_they_are_and_obeyed_by_nothing(hostile, phrase, said):
+    shown = hostile.run("explain", phrase)
+    assert said in shown
+    assert "\x1b" not in shown

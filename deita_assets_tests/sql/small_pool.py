@@ -254,7 +254,8 @@ def store(con, pool):
                 [v.scope_kind, v.scope, v.budget, v.name],
             )
         con.executemany(
-            "insert into store.selection_member (selection_version, position, sample_id, rank, evol_score) values (?, ?, ?, ?, ?)",
+            "insert into store.selection_member (selection_version, position, sample_id, rank, evol_score) "
+            "values (?, ?, ?, ?, ?)",
             [(v.name, m.kept_position, m.row.sample_id, m.rank, m.row.evol_score) for m in v.members],
         )
     con.executemany(
