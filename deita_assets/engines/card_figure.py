@@ -56,7 +56,7 @@ def card_figure(shown: CardPicture) -> bytes:
     # Places by hand: matplotlib's own layout draws everything twice.
     width = 1 / max(len(shown.scores), 1)
     for at, (name, (pool, selected)) in enumerate(shown.scores.items()):
-        _scores(figure.add_axes((at * width + 0.065, 0.6, width - 0.075, 0.38)), name, pool, selected)
+        _scores(figure.add_axes((at * width + 0.08, 0.6, width - 0.09, 0.38)), name, pool, selected)
     _threshold(figure.add_axes((0.08, 0.09, 0.37, 0.39)), shown)
     _mix(figure.add_axes((0.64, 0.09, 0.35, 0.39)), shown.mix)
     out = io.BytesIO()

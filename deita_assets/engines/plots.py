@@ -72,8 +72,9 @@ def plain_axes(axes: Axes, *, percent: bool = False, percent_x: bool = False) ->
     """
     axes.tick_params(colors=INK)
     values = axes.xaxis if percent_x else axes.yaxis
-    form = "{:.0%}" if percent or percent_x else "{:,.0f}"
-    values.set_major_formatter(lambda value, _: form.format(value))
+    shares = percent or percent_x
+    # As many decimals as a tick needs: 2.5 % is not 2 %.
+    values.set_major_formatter(lambda value, _: f"{100 * value:.4g}%" if shares else f"{value:,.0f}")
     axes.grid(axis="x" if percent_x else "y", color=INK, alpha=0.25)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

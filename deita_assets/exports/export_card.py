@@ -83,6 +83,7 @@ def export_card(facts: ExportFacts, subset_card: str) -> str:
         [f"# {escaped(title)}, as {facts.form}"],
         ["Written by", "", "```bash", command, "```"],
         licence_warning(unknown_licences(facts.sources, mix)),
+        _said_since(facts),
         _shortfall(facts),
         ["## Train on it", "", *usage_lines(facts.form, facts.found, facts.dataset)],
         ["## The selection", "", *_deeper(subset_body(subset_card, keep_figure=facts.has_figure))],
@@ -91,9 +92,10 @@ def export_card(facts: ExportFacts, subset_card: str) -> str:
 
 
 def subset_body(card: str, *, keep_figure: bool) -> str:
-    """A subset's card without its head, its title, and what it says about its own files."""
+    """A subset's card without its head, its title, its warning of licences, and what it says about its own files."""
     text = re.sub(r"\A---\n.*?\n---\n", "", card, count=1, flags=re.DOTALL)
     text = re.sub(r"\A\s*# [^\n]*\n", "", text)
+    text = re.sub(r"^> \*\*Licence unknown: [^\n]*\n+", "", text, flags=re.MULTILINE)
     for end in (f"\n{FILES_HEADING}\n", f"\n{_OLD_FILES}"):
         text = text.partition(end)[0]
     if not keep_figure:
@@ -104,6 +106,13 @@ def subset_body(card: str, *, keep_figure: bool) -> str:
 def _deeper(text: str) -> list[str]:
     """Lines with every heading one level below."""
     return [f"#{line}" if line.startswith("## ") else line for line in text.splitlines()]
+
+
+def _said_since(facts: ExportFacts) -> list[str]:
+    """Licences that differ from those in the selection's own card; nothing where none does."""
+    pairs = zip(facts.manifest["sources"], facts.sources, strict=True)
+    told = [f"{escaped(now['source'])}: {escaped(now['licence'])}" for then, now in pairs if then != now]
+    return [f"Licences said since the selection was published: {'; '.join(told)}."] if told else []
 
 
 def _shortfall(facts: ExportFacts) -> list[str]:

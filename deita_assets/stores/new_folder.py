@@ -23,12 +23,19 @@ def new_folder(target: Path) -> Iterator[Path]:
     it from one that another process is filling.
 
     Raises:
-        UsageError: `target` exists, be it as a broken link, or another process is filling it.
+        UsageError: `target` exists, be it as a broken link, another process is filling it, or no folder can be made
+            there.
     """
-    _refuse_existing(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.part")
-    handle = _claim(partial)
+    try:
+        _refuse_existing(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle = _claim(partial)
+    except OSError as error:
+        raise UsageError(
+            f"{target} cannot be made: {error.filename}: {error.strerror}.",
+            cure="Name a folder in a place that can be written to.",
+        ) from error
     try:
         for left in list(partial.iterdir()):  # by a kill
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
@@ -60,11 +67,15 @@ def _claim(partial: Path) -> int:
     handle = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        # Between opening and locking its owner may have given it the name of the target, or removed it.
+        ours = os.path.samestat(os.fstat(handle), os.lstat(partial))
+    except (BlockingIOError, FileNotFoundError):
+        ours = False
+    if not ours:
         os.close(handle)
         raise UsageError(
             f"{partial} is being filled by another process.", cure="Wait for it, or name another folder."
-        ) from None
+        )
     return handle
 
 

@@ -31,6 +31,7 @@ def curated(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Output:
         "in_pool": 4,
         "exact_duplicates": 1,
         "quarantined": 1,
+        "taken_down": 0,
         "quarantine": {"bad_messages": 1},
         "pool_version": added.document["pool_version"],
         "withheld_files": [],

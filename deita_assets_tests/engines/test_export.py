@@ -1,5 +1,6 @@
 """Exports of a published version: every form, read back by what will read it."""
 
+import fcntl
 import json
 import os
 import weakref
@@ -192,6 +193,31 @@ def test_a_kill_leaves_no_half_and_the_next_export_cleans_up(subset, tmp_path, p
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize("out", ["file/out", "n" * 253, "/proc/out"])
+def test_a_place_where_no_folder_can_be_made_is_named(subset, tmp_path, out):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be made") as caught:
+        export_version(subset, tmp_path / out, form="jsonl")
+    assert "written to" in caught.value.cure
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0123456789abcdef", "file"]
+
+
+def test_an_export_that_ends_while_another_waits_for_its_folder_is_left_alone(subset, tmp_path, monkeypatch):
+    out, lock = tmp_path / "out", fcntl.flock
+
+    def late(handle, how):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        (tmp_path / ".out.part").rename(out)  # the owner ends between opening and locking
+        (tmp_path / ".out.part").mkdir()  # and a third begins
+        (tmp_path / ".out.part" / "theirs").touch()
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(UsageError, match="another process"):
+        export_version(subset, out, form="jsonl")
+    assert (tmp_path / ".out.part" / "theirs").exists()
+
+
 def test_a_failed_write_leaves_nothing(subset, tmp_path, monkeypatch):
     def full(*_):
         raise OSError("no space left")
@@ -321,12 +347,16 @@ def test_what_cannot_be_asked_for(subset, tmp_path, options, message):
 
 
 def test_unknown_licences_are_told_and_can_be_refused(tmp_path):
-    subset = publish(tmp_path / "0123456789abcdef", PLAIN, licence=None)
+    card = "# old\n\n> **Licence unknown: t.** Find out.\n\nbody"
+    subset = publish(tmp_path / "0123456789abcdef", PLAIN, licence=None, first_card=card)
     assert export_version(subset, tmp_path / "a", form="jsonl").unknown_licences == ["t"]
-    assert "Licence unknown: t." in (tmp_path / "a" / "README.md").read_text(encoding="utf-8")
+    assert (tmp_path / "a" / "README.md").read_text(encoding="utf-8").count("Licence unknown: t.") == 1
     with pytest.raises(DeitaError, match="licence unknown: t") as caught:
         export_version(subset, tmp_path / "b", form="jsonl", require_licence=True)
     assert "[sources.t]" in caught.value.cure
     assert not (tmp_path / "b").exists()
     done = export_version(subset, tmp_path / "c", form="jsonl", require_licence=True, licences={"t": "MIT"})
     assert done.unknown_licences == []
+    card = (tmp_path / "c" / "README.md").read_text(encoding="utf-8")
+    assert "Licence unknown" not in card
+    assert "since the selection was published: t: MIT." in card

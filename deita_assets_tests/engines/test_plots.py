@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from deita_assets.engines import plots
 from deita_assets.engines.plots import markdown_image, threshold_plot
@@ -63,3 +65,17 @@ def test_markdown_carries_the_picture_itself():
     text = markdown_image(b"\x89PNG...", "rows [kept] of 5")
     found = re.fullmatch(r"!\[rows kept of 5\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", text)
     assert base64.b64decode(found[1]) == b"\x89PNG..."
+
+
+@pytest.mark.parametrize("along_x", [False, True])
+@pytest.mark.parametrize("most", [0.125, 0.7, 0.004])
+def test_every_tick_of_shares_says_its_own_number(most, along_x):
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set(xlim=(0, most), ylim=(0, most))
+    plots.plain_axes(axes, percent=not along_x, percent_x=along_x)
+    figure.canvas.draw()
+    axis = axes.xaxis if along_x else axes.yaxis
+    for place, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True):
+        assert float(label.get_text().rstrip("%")) / 100 == pytest.approx(place, abs=1e-9)

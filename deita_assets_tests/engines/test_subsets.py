@@ -49,6 +49,12 @@ def template(tmp_path_factory, migrated):
     return made
 
 
+@pytest.fixture(autouse=True)
+def quick_figure(monkeypatch):
+    """Half a second of drawing at each cut; test_subset_card has the real figure."""
+    monkeypatch.setattr(subset_contents, "card_figure", lambda _: b"figure")
+
+
 @pytest.fixture
 def scoped(template, tmp_path):
     """Seven rows of falling score; the last two repeat the vectors of the first two."""
@@ -240,16 +246,14 @@ def test_a_trial_is_registered_and_moves_no_head(scoped):
 @pytest.mark.parametrize(
     ("place", "stands"),
     [
-        ("deita_assets.exports.parquet:write_parquet", False),
-        ("deita_assets.stores.subsets:_write_json", False),
+        pytest.param("deita_assets.engines.subset_contents:write_parquet", False, marks=pytest.mark.slow),
+        pytest.param("deita_assets.stores.subsets:_write_json", False, marks=pytest.mark.slow),
         ("pathlib:Path.rename", False),
         ("deita_assets.stores.selections:register", True),
     ],
 )
 def test_killed_while_publishing(scoped, place, stands):
     """The folder is there as a whole or not at all, and the next call completes files and registry."""
-    if place.endswith("write_parquet"):
-        place = "deita_assets.engines.subset_contents:write_parquet"
     ledger = scoped.ledger("s")
     assert crashes.run(crashes.cut, scoped.home, ledger.ledger_id, 3, kill_at=place) == crashes.KILLED
     parent = scoped.home.subsets / "source" / "s" / "3"
