@@ -19,7 +19,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import PygmentsLexer
-from pygments.lexers.sql import SqlLexer  # type: ignore[import-untyped]
+from pygments.lexers.sql import SqlLexer
 
 from deita_assets.cli.questions import NO_SQL, Question, Value, find_question, parse_question, questions
 from deita_assets.cli.session import Session, printable
