@@ -82,7 +82,7 @@ def test_a_frozen_base_by_the_start_of_its_version(home: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message", "code"),
     [
-        (["--where", "n_chars >"], "where 'n_chars >': Parser Error", 1),
+        (["--where", "n_chars >"], "where 'n_chars >': Parser Error", 2),
         (["--selector", "best"], "'best' is not one of", 2),
     ],
 )
@@ -115,7 +115,7 @@ def test_settings_that_last(home: Path, tmp_path: Path) -> None:
     }  # fmt: skip
     told = run(home, "explain", "Name a colour.").out
     assert "contaminated: 13-gram: all 3 words of an instruction of quiz" in told
-    assert "blocked by quiz:" in told
+    assert "repeats quiz:" in told
     listed = run(home, "rows", "all", "--verdict", "contaminated", "--json").document
     assert [row["instruction"] for row in listed] == ["Name a colour."]
     again = run(home, "curate", "--budget", "3", "--json")
