@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deita_assets.cli.find_row import SHORTEST_PREFIX
 from deita_assets.cli.look import find_version, scope_kind
 from deita_assets.cli.session import Session, dictionaries, with_session
+from deita_assets.core.names import SHORTEST_PREFIX
 from deita_assets.errors import NotFoundError, UsageError
 from deita_assets.stores.serving import open_serving
 

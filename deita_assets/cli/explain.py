@@ -12,10 +12,10 @@ import click
 from rich.markup import escape
 
 from deita_assets.cli.find_row import find_row
+from deita_assets.cli.look import scope_kind
 from deita_assets.cli.row_story import quarantine_story, row_story
 from deita_assets.cli.row_verdicts import Asked
 from deita_assets.cli.session import Session, one_line, printable, with_session
-from deita_assets.errors import NotFoundError
 from deita_assets.stores.serving import open_serving
 
 #: Characters shown of a text that stands alone, of one beside others, and the most places and versions listed.
@@ -46,7 +46,7 @@ def command(session: Session, text: str, scope: str | None, budget: int | None, 
     """
     with open_serving(session.home) as con:
         if scope is not None:
-            _refuse_unknown_scope(con, scope)
+            scope_kind(con, scope)
         found = find_row(con, text)
         for other in found.others:
             session.err.print(printable(f"  fits too: {other}"), markup=False)
@@ -61,17 +61,6 @@ def command(session: Session, text: str, scope: str | None, budget: int | None, 
     else:
         _print(session, story)
     session.emit(story)
-
-
-def _refuse_unknown_scope(con: Any, scope: str) -> None:
-    known = [
-        str(row[0]) for row in con.execute("select distinct scope from store.ledger order by 1").fetchall()
-    ]
-    if scope not in known:
-        raise NotFoundError(
-            f"no ledger of {scope!r}.",
-            cure=f"Known: {', '.join(known) or 'none; run `deita-assets curate`'}.",
-        )
 
 
 def _print(session: Session, story: dict[str, Any]) -> None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deita_assets.cli.session import dictionaries
+from deita_assets.core.names import SHORTEST_PREFIX
 from deita_assets.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     import duckdb
 
 #: Fewer characters of an id are more likely a typing slip than meant.
-SHORTEST_PREFIX = 6
 #: Other rows that are named beside the one found.
 _MOST = 10
 _FILE_AND_LINE = re.compile(r"(.+):([1-9][0-9]{0,17})")

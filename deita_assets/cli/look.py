@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deita_assets.cli.find_row import SHORTEST_PREFIX
 from deita_assets.cli.session import dictionaries
+from deita_assets.core.names import SHORTEST_PREFIX
 from deita_assets.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:

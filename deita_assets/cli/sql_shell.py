@@ -77,7 +77,7 @@ class Shell:
             "sql> ",
             multiline=True,
             prompt_continuation="...> ",
-            history=FileHistory(str(_history(self.home.root / ".sql_history"))),
+            history=FileHistory(str(_history(self.home.sql_history))),
             completer=ShellCompleter(self._tables, self._questions, COMMANDS),
             lexer=PygmentsLexer(SqlLexer),
             key_bindings=_keys(),

@@ -59,6 +59,17 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class NearPair:
+    """A near-duplicate and the kept row that blocked it, by their first instructions."""
+
+    similarity: float
+    sample_id: str
+    instruction: str
+    blocked_by: str
+    kept_instruction: str
+
+
+@dataclass(frozen=True)
 class Calibration:
     """What is known about the thresholds of a scope.
 

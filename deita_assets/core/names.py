@@ -15,6 +15,8 @@ from deita_assets.errors import InvalidNameError
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
 #: Below one thousand million: no leading zero, so that one budget has one partition key.
 BUDGET_PATTERN = r"[1-9][0-9]{0,8}"
+#: Characters of an id or a version that say which one is meant, at least.
+SHORTEST_PREFIX = 6
 #: Mixture that every home has; a source of that name could not be told from it.
 DEFAULT_MIXTURE = "all"
 

@@ -139,9 +139,9 @@ def _subset(ledger: str) -> tuple[Column, ...]:
         _column("position", "int64", "1-based place in the selection", f"{ledger}.kept_position", unique=True),
         _column("rank", "int64", "1-based place in score order", f"{ledger}.rank", unique=True),
         _column("evol_score", "double", "what the order is by", f"{ledger}.evol_score"),
-        _column("complexity", "double", "mean over turns, in [1, 6]; NULL when scored anew since",
+        _column("complexity", "double", "mean over turns, in [1, 6] under the scorers of its spec",
                 "scored_pool.complexity", null=True),
-        _column("quality", "double", "mean over turns, in [1, 6]; NULL when scored anew since",
+        _column("quality", "double", "mean over turns, in [1, 6] under the scorers of its spec",
                 "scored_pool.quality", null=True),
         _column("n_turns", "int32", "(user, assistant) pairs", "raw_pool.n_turns"),
     )  # fmt: skip

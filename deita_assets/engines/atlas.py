@@ -263,7 +263,7 @@ def _counts(verdicts: list[str]) -> dict[str, int]:
 
 def _folder(home: Home, ledger_id: str) -> Path:
     """The cache of a ledger's map. It holds texts, so that none but the owner of the home may enter."""
-    folder = home.root / "atlas" / ledger_id
+    folder = home.atlas / ledger_id
     for made in (folder.parent, folder):
         made.mkdir(mode=0o700, parents=True, exist_ok=True)
         made.chmod(0o700)

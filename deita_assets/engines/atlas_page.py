@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deita_assets.engines.atlas import Atlas
-from deita_assets.errors import NotFoundError, UsageError
+from deita_assets.errors import UsageError
 from deita_assets.stores.new_folder import new_folder
 
 if TYPE_CHECKING:
@@ -184,15 +184,3 @@ def export(atlas: Atlas, out: Path) -> bool:
             shutil.copyfile(path, partial / path.name)
             (partial / path.name).chmod(0o600)
     return page is not None
-
-
-def require_page() -> Path:
-    """Folder of the built page.
-
-    Raises:
-        NotFoundError: embedding-atlas is not installed.
-    """
-    found = page_folder()
-    if found is None:
-        raise NotFoundError("the page of embedding-atlas is not installed.", cure=INSTALL)
-    return found

@@ -6,7 +6,6 @@ follows from the difference (reproduce).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -147,12 +146,6 @@ def _schema_difference(name: str, one: Any, other: Any) -> Difference:
             shown = f"{name}: column {key} was {theirs.get(key)}, is {ours.get(key)}"
             return Difference(name, shown, {"column": key})
     return Difference(name, f"{name}: columns were {', '.join(theirs)}, are {', '.join(ours)}")
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes as hex."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _short(value: Any) -> str:

@@ -77,7 +77,7 @@ def cut_subset(
         counts = ledgers.verdict_counts(con, ledger.ledger_id, budget)
         mix = Counter(member.sample_id.partition(":")[0] for member in selection.members)
         turns = selections.turn_bias(con, selection)
-        contents = SubsetContents(con, selection, counts, mix, turns, show_rows)
+        contents = SubsetContents(con, home, selection, counts, mix, turns, show_rows)
         unknown = unknown_licences(contents.sources, mix)
         if require_licence:
             refuse_unknown_licences(unknown)

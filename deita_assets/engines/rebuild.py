@@ -173,6 +173,6 @@ def write_files(past: Warehouse, selection: Selection, folder: Path) -> Sequence
     """Write the files that a version is compared by into a new folder; returns their names."""
     (folder / TRAIN_PARQUET).parent.mkdir(parents=True)
     with past.read("files") as con:
-        write_messages_jsonl(folder / TRAIN, selections.member_rows(con, selection))
-        write_parquet(folder / TRAIN_PARQUET, selections.member_rows(con, selection))
+        write_messages_jsonl(folder / TRAIN, selections.member_rows(con, past.home, selection))
+        write_parquet(folder / TRAIN_PARQUET, selections.member_rows(con, past.home, selection))
     return TRAIN, TRAIN_PARQUET

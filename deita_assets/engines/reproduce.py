@@ -25,7 +25,7 @@ import duckdb
 from deita_assets.engines.compare_subsets import member_difference, spec_difference
 from deita_assets.engines.findings import Difference, Finding
 from deita_assets.engines.past_home import past_home
-from deita_assets.engines.published import Published, compare_files
+from deita_assets.engines.published_folder import Published, compare_files
 from deita_assets.engines.rebuild import (
     OnStep,
     Rebuilding,

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from deita_assets.core.calibration import Calibration
 from deita_assets.engines.card_figure import CardPicture, card_figure
 from deita_assets.exports.card import FIGURE, CardFacts, dataset_card
-from deita_assets.exports.card_evidence import PERCENTILES, Curve, Evidence, ExamplePair, KeptAt, Spread
+from deita_assets.exports.card_evidence import PERCENTILES, Curve, Evidence, Spread
 from deita_assets.exports.jsonl import write_messages_jsonl
 from deita_assets.exports.parquet import write_parquet
 from deita_assets.exports.published import TRAIN, TRAIN_PARQUET
 from deita_assets.stores import card_facts, selections
 from deita_assets.stores.card_facts import ScoreColumns
 from deita_assets.stores.code_versions import code_versions
+from deita_assets.stores.home import Home
 from deita_assets.stores.selections import Selection, TurnBias
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class SubsetContents:
 
     Attributes:
         con: of the warehouse.
+        home: whose warehouse that is.
         selection: what is published.
         counts: rows of the ledger by verdict at its budget.
         mix: source -> selected rows.
@@ -48,6 +50,7 @@ class SubsetContents:
     """
 
     con: duckdb.DuckDBPyConnection
+    home: Home
     selection: Selection
     counts: Mapping[str, int]
     mix: Mapping[str, int]
@@ -67,8 +70,8 @@ class SubsetContents:
     def write(self, folder: Path) -> None:
         """Fill an empty folder."""
         (folder / TRAIN_PARQUET).parent.mkdir()
-        write_messages_jsonl(folder / TRAIN, selections.member_rows(self.con, self.selection))
-        write_parquet(folder / TRAIN_PARQUET, selections.member_rows(self.con, self.selection))
+        write_messages_jsonl(folder / TRAIN, selections.member_rows(self.con, self.home, self.selection))
+        write_parquet(folder / TRAIN_PARQUET, selections.member_rows(self.con, self.home, self.selection))
         self._write_card(folder)
 
     def manifest(self) -> dict[str, Any]:
@@ -117,10 +120,7 @@ class SubsetContents:
             nearest=_percentiles(similarities),
             n_compared=len(similarities),
             curve=_curve(calibration) if calibration else None,
-            pairs=[
-                ExamplePair(p.similarity, p.sample_id, p.instruction, p.blocked_by, p.kept_instruction)
-                for p in pairs
-            ],
+            pairs=pairs,
             quarantine=card_facts.quarantine_counts(self.con, self.selection),
         )
 
@@ -155,5 +155,4 @@ def _percentiles(values: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def _curve(calibration: Calibration) -> Curve:
-    points = tuple(KeptAt(p.threshold, p.kept, p.dropped_share) for p in calibration.curve)
-    return Curve(calibration.calibration_id, calibration.visited, points)
+    return Curve(calibration.calibration_id, calibration.visited, calibration.curve)

@@ -14,13 +14,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deita_assets.core.names import SHORTEST_PREFIX
 from deita_assets.errors import NotFoundError, UsageError
 from deita_assets.stores import pool, takedowns
 from deita_assets.stores.takedowns import HoldingVersion, KnownRow
 from deita_assets.stores.warehouse import Warehouse
 
 #: Fewer characters of an id are more likely a typing slip than meant.
-SHORTEST_PREFIX = 6
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.engines.findings import Finding
 from deita_assets.engines.ledger_spec import ALGORITHM
-from deita_assets.engines.published import Published
+from deita_assets.engines.published_folder import Published
 from deita_assets.engines.rebuild import Rebuilding
 from deita_assets.engines.staging import prompt_sha256
 from deita_assets.stores import past as past_store

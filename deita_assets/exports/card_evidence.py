@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from deita_assets.core.calibration import CurvePoint, NearPair
 from deita_assets.exports.escaping import escaped, shortened, table
 
 #: Percentiles that stand in a card for a distribution.
@@ -28,32 +29,12 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class KeptAt:
-    """Rows that one threshold keeps of those a calibration compared."""
-
-    threshold: float
-    kept: int
-    dropped_share: float
-
-
-@dataclass(frozen=True)
 class Curve:
     """A stored calibration of the scope: rows compared, best first, and what each threshold keeps of them."""
 
     calibration_id: str
     visited: int
-    points: tuple[KeptAt, ...]
-
-
-@dataclass(frozen=True)
-class ExamplePair:
-    """A row that was dropped, and the kept row that it is nearest to, by their first instructions."""
-
-    similarity: float
-    sample_id: str
-    instruction: str
-    blocked_by: str
-    kept_instruction: str
+    points: tuple[CurvePoint, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +56,7 @@ class Evidence:
     nearest: tuple[float, ...] = ()
     n_compared: int = 0
     curve: Curve | None = None
-    pairs: Sequence[ExamplePair] | None = None
+    pairs: Sequence[NearPair] | None = None
     quarantine: Sequence[tuple[str, str, int]] = ()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_assets.core.calibration import Calibration
+from deita_assets.core.calibration import Calibration, NearPair
 from deita_assets.core.fingerprint import canonical_json
 from deita_assets.stores.selections import Selection
 from deita_assets.stores.sql import first, statement
@@ -37,17 +37,6 @@ class ScoreColumns:
     complexity: NDArray[np.float64]
     quality: NDArray[np.float64]
     selected: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class NearPair:
-    """A near-duplicate and the kept row that blocked it, by their first instructions."""
-
-    similarity: float
-    sample_id: str
-    instruction: str
-    blocked_by: str
-    kept_instruction: str
 
 
 def score_columns(con: duckdb.DuckDBPyConnection, selection: Selection) -> ScoreColumns:

@@ -86,6 +86,21 @@ class Home:
         return self.root / "takedowns.json"
 
     @property
+    def atlas(self) -> Path:
+        """Maps of ledgers, made on demand."""
+        return self.root / "atlas"
+
+    @property
+    def sql_history(self) -> Path:
+        """What was typed at the SQL prompt."""
+        return self.root / ".sql_history"
+
+    @property
+    def serving_state(self) -> Path:
+        """What warehouse and copy looked like when the copy was made."""
+        return self.root / ".serving-state.json"
+
+    @property
     def locks(self) -> Path:
         """One lock file per (measure, fingerprint) that is being computed."""
         return self.root / "locks"

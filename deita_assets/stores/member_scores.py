@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import fsum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from deita_assets.stores.home import Home
-from deita_assets.stores.sql import first, statement
+from deita_assets.stores.sql import statement
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,14 +26,15 @@ Means = tuple[float | None, float | None]
 class StoredScores:
     """Scores of two fingerprints out of LanceDB, read when the first row is looked up (50 MB for 300,000 rows)."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, scorers: Mapping[str, str]) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, home: Home, scorers: Mapping[str, str]) -> None:
         """Nothing is read yet.
 
         Args:
             con: the warehouse, or its published copy.
+            home: whose warehouse that is.
             scorers: `complexity` and `quality` -> fingerprint.
         """
-        self._con, self._scorers = con, scorers
+        self._con, self._home, self._scorers = con, home, scorers
         self._tables: dict[str, pa.Table] | None = None
 
     def means(self, sample_ids: Sequence[str]) -> dict[str, Means]:
@@ -56,19 +56,12 @@ class StoredScores:
         return found
 
     def _results(self, measure: str) -> pa.Table:
-        home = _home(self._con)
-        if not (home.lance / "scores.lance").is_dir():  # opening it would make it
+        if not (self._home.lance / "scores.lance").is_dir():  # opening it would make it
             return pa.table({"prompt_sha256": pa.array([], pa.string()), "score": pa.array([], pa.float64())})
         from deita_assets.stores.vectors import ScoreTable
 
-        results = ScoreTable(home).results(measure, self._scorers[measure])
+        results = ScoreTable(self._home).results(measure, self._scorers[measure])
         return results.select(["prompt_sha256", "score"])
-
-
-def _home(con: duckdb.DuckDBPyConnection) -> Home:
-    """The home whose warehouse, or published copy, a connection has open."""
-    row = first(con.execute("select path from duckdb_databases() where database_name = current_database()"))
-    return Home(Path(str(row[0])).parent) if row else Home.at()
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from deita_assets.core.fingerprint import canonical_json, sha256_hex, short_digest
 from deita_assets.errors import NotFoundError, StoreError
+from deita_assets.stores.home import Home
 from deita_assets.stores.ledgers import StoredLedger
 from deita_assets.stores.member_scores import StoredScores
 from deita_assets.stores.sql import first, statement
@@ -173,7 +174,7 @@ def head_members(con: duckdb.DuckDBPyConnection, scope_kind: str, scope: str, bu
     return str(row[0]) if row else None
 
 
-def member_rows(con: duckdb.DuckDBPyConnection, selection: Selection) -> Iterator[dict[str, Any]]:
+def member_rows(con: duckdb.DuckDBPyConnection, home: Home, selection: Selection) -> Iterator[dict[str, Any]]:
     """Every selected row with its conversation and scores, in selection order, `STREAM_ROWS` at a time.
 
     Complexity and quality are means over turns under the scorers of the selection's spec, also when its source was
@@ -181,7 +182,7 @@ def member_rows(con: duckdb.DuckDBPyConnection, selection: Selection) -> Iterato
     """
     fingerprints = selection.spec["fingerprints"]
     scorers = {measure: fingerprints[measure] for measure in ("complexity", "quality")}
-    stored = StoredScores(con, scorers)
+    stored = StoredScores(con, home, scorers)
     for start in range(0, len(selection.members), STREAM_ROWS):
         part = selection.members[start : start + STREAM_ROWS]
         con.register("members_now", _member_table(part))

@@ -21,6 +21,7 @@ import duckdb
 from deita_assets.errors import NotFoundError, QueryTimeoutError, StoreError
 from deita_assets.stores.home import Home
 from deita_assets.stores.lock import file_lock
+from deita_assets.stores.new_folder import sync
 
 Result = TypeVar("Result")
 
@@ -87,8 +88,8 @@ def publish(home: Home) -> Published:
         fresh.chmod(_READ_ONLY)
         _log_of(home.serving).unlink(missing_ok=True)
         fresh.replace(home.serving)
-        _sync(home.root)
-        _state_file(home).write_text(json.dumps(_states(home)), encoding="utf-8")
+        sync(home.root)
+        home.serving_state.write_text(json.dumps(_states(home)), encoding="utf-8")
     return Published(True, home.serving.stat().st_size)
 
 
@@ -153,16 +154,7 @@ def _copy_in_child(source: Path, target: Path) -> None:
             f"publishing serving.duckdb failed: {copied.stderr.strip()}",
             cure="Free disk space; the old copy stays.",
         )
-    _sync(target)
-
-
-def _sync(path: Path) -> None:
-    """What stands at a path (of a folder, its names) survives a loss of power."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(target)
 
 
 def _states(home: Home) -> dict[str, list[int]]:
@@ -180,13 +172,9 @@ def _log_of(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
 
 
-def _state_file(home: Home) -> Path:
-    return home.root / ".serving-state.json"
-
-
 def _published_state(home: Home) -> dict[str, list[int]] | None:
     try:
-        state: dict[str, list[int]] = json.loads(_state_file(home).read_text(encoding="utf-8"))
+        state: dict[str, list[int]] = json.loads(home.serving_state.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return state

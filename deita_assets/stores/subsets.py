@@ -5,14 +5,14 @@ What belongs here: folders, manifests, checksums. What does not: the format of t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from deita_assets.core.fingerprint import canonical_json
+from deita_assets.core.model_folder import file_sha256
 from deita_assets.errors import StoreError
 from deita_assets.stores.new_folder import sync
 
@@ -74,11 +74,16 @@ def check_folder(folder: Path) -> dict[str, Any]:
         found = file_entry(path)["sha256"] if path.is_file() else "missing"
         if found != sha256:
             raise _altered(f"{folder.name}/{name}: found {found[:12]}, its manifest says {sha256[:12]}.")
-    unknown = {str(path.relative_to(folder)) for path in _files(folder)} - {*expected, MANIFEST, PROVENANCE}
-    visible = sorted(name for name in unknown if not any(part.startswith(".") for part in Path(name).parts))
-    if visible:
-        raise _altered(f"{folder.name}/{visible[0]} is not in the manifest.")
+    for name in strangers(folder, expected):
+        raise _altered(f"{folder.name}/{name} is not in the manifest.")
     return manifest
+
+
+def strangers(folder: Path, known: Collection[str]) -> list[str]:
+    """Visible files that are neither `known` nor written beside the files of a manifest, in name order."""
+    names = {path.relative_to(folder) for path in _files(folder)}
+    visible = {str(name) for name in names if not any(part.startswith(".") for part in name.parts)}
+    return sorted(visible - {*known, MANIFEST, PROVENANCE})
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -96,8 +101,7 @@ def _altered(what: str) -> StoreError:
 
 def file_entry(path: Path) -> dict[str, Any]:
     """sha256 and bytes of a file, as manifests have them."""
-    with path.open("rb") as handle:
-        return {"sha256": hashlib.file_digest(handle, "sha256").hexdigest(), "bytes": path.stat().st_size}
+    return {"sha256": file_sha256(path), "bytes": path.stat().st_size}
 
 
 def _files(folder: Path) -> list[Path]:

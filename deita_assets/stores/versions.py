@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deita_assets.core.names import SHORTEST_PREFIX
 from deita_assets.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     import duckdb
 
 #: Fewer characters are more likely a typing slip than meant.
-SHORTEST_PREFIX = 6
 
 
 def whole_version(con: duckdb.DuckDBPyConnection, prefix: str, what: str) -> str:

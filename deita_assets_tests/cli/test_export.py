@@ -49,6 +49,14 @@ def export(home, *arguments):
     return json.loads(result.stdout), result.stderr
 
 
+def test_every_form_can_be_asked_for():
+    from deita_assets.cli.export import command
+    from deita_assets.engines.export import FORMS
+
+    (asked,) = (option for option in command.params if option.name == "format_")
+    assert set(asked.type.choices) == set(FORMS)
+
+
 def test_the_document_tells_what_was_written(made, tmp_path):
     home, done = made
     version = done.selection.version

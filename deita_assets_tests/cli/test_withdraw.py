@@ -112,3 +112,14 @@ def test_a_removal_of_another_kind_has_its_own_cure(here):
     here("add", "tea")
     assert "--accept-removals" in here.err
     assert "holds no file b.jsonl" in here("withdraw", "tea", "b.jsonl", code=1)["message"]
+
+
+def test_cut_off_before_it_published_the_next_one_publishes(here, monkeypatch):
+    from deita_assets.defs.automation.curation import Curation
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Curation, "serving", lambda self: None)
+        here("withdraw", "tea")
+    assert rows(here) == 10
+    assert "holds no file" in here("withdraw", "tea", code=1)["message"]
+    assert rows(here) == 0

@@ -339,8 +339,8 @@ def test_members_stream_out_in_order_however_many(scoped, monkeypatch):
     ledger = scoped.ledger("s")
     with scoped.warehouse.read("test") as con:
         selection = selections.cut(con, ledger, 5)
-        streamed = list(selections.member_rows(con, selection))
-        again = list(selections.member_rows(con, selection))
+        streamed = list(selections.member_rows(con, scoped.warehouse.home, selection))
+        again = list(selections.member_rows(con, scoped.warehouse.home, selection))
     assert [row["position"] for row in streamed] == [1, 2, 3, 4, 5]
     assert streamed == again
     assert isinstance(streamed[0]["conversation"], dict)

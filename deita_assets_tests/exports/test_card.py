@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from deita_assets.core.calibration import CurvePoint, NearPair
 from deita_assets.exports.card import CardFacts, dataset_card
-from deita_assets.exports.card_evidence import Curve, Evidence, ExamplePair, KeptAt, Spread
+from deita_assets.exports.card_evidence import Curve, Evidence, Spread
 from deita_assets.exports.escaping import escaped
 from deita_assets.exports.export_card import ExportFacts, export_card, subset_body
 from deita_assets.exports.survey import Survey
@@ -24,7 +25,7 @@ EVIDENCE = Evidence(
     threshold=0.9,
     nearest=(0.1, 0.2, 0.3, 0.4, 0.95),
     n_compared=6_006,
-    pairs=[ExamplePair(0.91, "s:1", "Steep tea?", "s:2", "How to steep tea?")],
+    pairs=[NearPair(0.91, "s:1", "Steep tea?", "s:2", "How to steep tea?")],
     quarantine=[("s", "empty_response", 3)],
 )
 SPEC = {
@@ -141,7 +142,7 @@ def test_the_card_tells_what_decided_and_what_came_of_it():
 
 
 def test_a_calibration_stands_in_the_place_of_the_similarities():
-    curve = Curve("abc", 20_000, tuple(KeptAt(t, 100 * at, 0.5) for at, t in enumerate((0.5, 0.55, 0.9))))
+    curve = Curve("abc", 20_000, tuple(CurvePoint(t, 100 * at, 0.5) for at, t in enumerate((0.5, 0.55, 0.9))))
     card = dataset_card(dataclasses.replace(facts(), evidence=dataclasses.replace(EVIDENCE, curve=curve)))
     assert "Threshold" in headings(card)
     assert "Similarity to the nearest better row" not in headings(card)
@@ -166,7 +167,7 @@ def test_a_card_without_evidence_has_no_empty_sections():
 
 def hostile_card(text):
     evidence = dataclasses.replace(
-        EVIDENCE, pairs=[ExamplePair(0.9, "s:1", text, "s:2", text)], quarantine=[("s", "r", 1)]
+        EVIDENCE, pairs=[NearPair(0.9, "s:1", text, "s:2", text)], quarantine=[("s", "r", 1)]
     )
     return dataset_card(dataclasses.replace(facts(licence=text, uri=text, title=text), evidence=evidence))
 

@@ -13,16 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from deita_assets.engines.compare_subsets import (
-    compare_parquet,
-    file_sha256,
-    line_difference,
-    spec_difference,
-)
+from deita_assets.core.model_folder import file_sha256
+from deita_assets.engines.compare_subsets import compare_parquet, line_difference, spec_difference
 from deita_assets.engines.findings import Difference, Finding
 from deita_assets.exports.published import TRAIN, TRAIN_PARQUET
 from deita_assets.stores.registered import Registered
-from deita_assets.stores.subsets import MANIFEST, PROVENANCE
+from deita_assets.stores.subsets import MANIFEST, strangers
 
 
 @dataclass(frozen=True)
@@ -54,14 +50,14 @@ class Published:
             message = f"{MANIFEST} is gone or no manifest ({error}); compared with the registry alone"
             return cls(folder, None, [Finding("altered", "files", message)], Difference(MANIFEST, message))
         wrong = _manifest_fault(manifest, then)
-        strangers = _strangers(folder, set(files))
-        faults = [*([wrong] if wrong else []), *(f"{name} is not in the manifest" for name in strangers)]
+        unknown = strangers(folder, files)
+        faults = [*([wrong] if wrong else []), *(f"{name} is not in the manifest" for name in unknown)]
         findings = [Finding("altered", "files", text) for text in faults]
         for name in sorted(set(files) - {TRAIN, TRAIN_PARQUET}):
             state = _state(folder / name, files[name])
             if state:
                 findings.append(Finding(state, "files", f"{name} is {state} since it was published"))
-        first = Difference(MANIFEST if wrong else strangers[0], faults[0]) if faults else None
+        first = Difference(MANIFEST if wrong else unknown[0], faults[0]) if faults else None
         return cls(folder, manifest, findings, first)
 
     @property
@@ -164,13 +160,6 @@ def _manifest_fault(manifest: Mapping[str, Any], then: Registered) -> str | None
         return f"{MANIFEST} has no spec"
     differs = spec_difference(spec, then.spec)
     return f"{MANIFEST} and registry have another {differs.message}" if differs else None
-
-
-def _strangers(folder: Path, known: set[str]) -> list[str]:
-    """Files that nobody published there; `load_dataset` would read a second Parquet file."""
-    names = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-    visible = {str(name) for name in names if not any(part.startswith(".") for part in name.parts)}
-    return sorted(visible - known - {MANIFEST, PROVENANCE})
 
 
 def _state(path: Path, sha256: str | None) -> Any:
