@@ -41,6 +41,16 @@ def land(home):
     return Landing(home)
 
 
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A hub on loopback without any dataset; `huggingface_hub` in this process asks it."""
+    from deita_assets_tests.engines.fake_hub import FakeHub, reached, serving
+
+    made = FakeHub()
+    with serving(made) as address, reached(monkeypatch, address, tmp_path):
+        yield made
+
+
 class Landing:
     """What stands in landing, changed by hand."""
 

@@ -1,25 +1,29 @@
-"""`deita-assets add`: files into a source.
+"""`deita-assets add`: files, or a dataset of the hub, into a source.
 
-What belongs here: the command and what it prints. What does not: ingest.
+What belongs here: the command and what it prints. What does not: ingest, and what is different with a dataset of the
+hub (cli.add_hub).
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from deita_assets.cli.add_hub import add_hub, one_hub_id, show_hub_files
 from deita_assets.cli.session import Session, one_line, with_session
+from deita_assets.core.hub_names import is_hub_id
 from deita_assets.core.names import validate_source_name
 from deita_assets.errors import DeitaError, NotFoundError, UsageError
 
 
 @click.command("add")
 @click.argument("source")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1)
 @click.option(
     "--format", "format_", help="sharegpt, messages, alpaca or completion; recognised when not given."
 )
@@ -37,7 +41,7 @@ from deita_assets.errors import DeitaError, NotFoundError, UsageError
 def command(
     session: Session,
     source: str,
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     format_: str | None,
     maps: tuple[str, ...],
     licence: str | None,
@@ -46,22 +50,29 @@ def command(
 ) -> None:
     """Copy files into SOURCE's landing folder and ingest them.
 
-    JSONL, JSON arrays and Parquet, plain, .gz or .zst. The same files again change nothing.
+    JSONL, JSON arrays and Parquet, plain, .gz or .zst; or hf://datasets/ORG/NAME@REVISION[/PATH], one dataset of the
+    hub at a full commit id. The same files again change nothing.
     """
     validate_source_name(source)
     if source in session.settings.mixture_names:
         raise UsageError(f"{source!r} is a mixture.", cure="Choose another name for the source.")
     field_map = _field_map(maps)
+    hub = one_hub_id(session, source, paths) if any(map(is_hub_id, paths)) else None
+    files = () if hub else tuple(map(Path, paths))
     if dry_run:
-        _dry_run(session, source, paths, format_, field_map)
+        if hub:
+            show_hub_files(session, source, hub)
+        else:
+            _dry_run(session, source, files, format_, field_map)
         return
-    config = {
+    given = {
         "accept_removals": accept_removals,
         "format": format_,
         "field_map": field_map,
         "licence": licence,
     }
-    report = add_files(session, source, paths, {name: value for name, value in config.items() if value})
+    config = {name: value for name, value in given.items() if value}
+    report = add_hub(session, source, hub, config) if hub else add_files(session, source, files, config)
     if report["in_pool"] == 0 and report["quarantined"] and not accept_removals:
         raise _nothing_read(session, source, report)
     show_report(session, report)
@@ -95,8 +106,10 @@ def add_files(
 
     When a file cannot be read as a whole, what was put in place newly is taken out again.
     """
-    from deita_assets.engines.landing import copy_into_landing, landing_paths
+    from deita_assets.engines.hub import refuse_hub_places
+    from deita_assets.engines.landing import copy_into_landing, files_of, landing_paths
 
+    refuse_hub_places(session.home, source, files_of(paths))
     session.home.create()
     landed = copy_into_landing(session.home, source, paths)
     standing = landing_paths(session.home, source)
@@ -106,14 +119,25 @@ def add_files(
         )
     folder = session.home.source_landing(source)
     by_hand = [str(one.path.relative_to(folder)) for one in landed if one.state == "replaced"]
-    known = source in session.known_sources()
-    session.curation.register("source", [source])
-    try:
-        session.curation.source(source, ("raw_pool",), {"raw_pool": {**(config or {}), "by_hand": by_hand}})
-    except DeitaError:
+
+    def take_out() -> None:
         for one in landed:
             if one.state == "new":
                 one.path.unlink(missing_ok=True)
+
+    return ingest_landed(session, source, {**(config or {}), "by_hand": by_hand}, take_out)
+
+
+def ingest_landed(
+    session: Session, source: str, config: dict[str, Any], take_out: Callable[[], None]
+) -> dict[str, Any]:
+    """Ingest what was put into landing, and publish; `take_out` undoes it when a file cannot be read as a whole."""
+    known = source in session.known_sources()
+    session.curation.register("source", [source])
+    try:
+        session.curation.source(source, ("raw_pool",), {"raw_pool": config})
+    except DeitaError:
+        take_out()
         if not known:
             session.instance.delete_dynamic_partition("source", source)
         raise

@@ -10,7 +10,7 @@ import contextlib
 import gzip
 import stat
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
@@ -18,6 +18,8 @@ from deita_assets.core.limits import MIB, ReadLimits
 from deita_assets.errors import SourceFileError
 
 Compression: TypeAlias = Literal["none", "gzip", "zstd"]
+#: Told how many bytes of a file were read, those that it has on disk.
+OnBytes: TypeAlias = Callable[[int], None]
 
 #: Large enough that splitting dominates, small enough that a dozen copies do not matter.
 CHUNK_BYTES = MIB
@@ -46,8 +48,12 @@ def check_regular(path: Path) -> None:
         raise SourceFileError(f"{path} is {kind}, expected a regular file.", cure="Name the files in it.")
 
 
-def read_chunks(path: Path, compression: Compression, limits: ReadLimits) -> Generator[bytes, None, None]:
+def read_chunks(
+    path: Path, compression: Compression, limits: ReadLimits, on_bytes: OnBytes | None = None
+) -> Generator[bytes, None, None]:
     """The expanded bytes of a file in chunks that are never empty, without a byte order mark of UTF-8.
+
+    `on_bytes` is called after each chunk with how many bytes of the file itself were read.
 
     Raises:
         SourceFileError: the file cannot be read, its compression is broken or cut, or it expands beyond the
@@ -55,7 +61,7 @@ def read_chunks(path: Path, compression: Compression, limits: ReadLimits) -> Gen
     """
     expanded = 0
     with whole_file_errors(path, compression), contextlib.ExitStack() as stack:
-        stream = _open(path, compression, stack)
+        stream, file = _open(path, compression, stack)
         packed = path.stat().st_size
         while chunk := stream.read(CHUNK_BYTES):
             if expanded == 0 and chunk.startswith(_BOM):
@@ -63,6 +69,8 @@ def read_chunks(path: Path, compression: Compression, limits: ReadLimits) -> Gen
             expanded += len(chunk)
             if compression != "none":
                 _check_expansion(path, packed, expanded, limits)
+            if on_bytes:
+                on_bytes(file.tell())
             if chunk:
                 yield chunk
 
@@ -82,16 +90,15 @@ def whole_file_errors(path: Path, compression: str) -> Iterator[None]:
         ) from error
 
 
-def _open(path: Path, compression: Compression, stack: contextlib.ExitStack) -> IO[bytes] | Any:
-    if compression == "gzip":
-        return stack.enter_context(gzip.open(path, "rb"))
+def _open(path: Path, compression: Compression, stack: contextlib.ExitStack) -> tuple[Any, Any]:
+    """(stream of expanded bytes, the file below it)."""
     if compression == "zstd":
         import pyarrow as pa
 
-        return stack.enter_context(
-            pa.CompressedInputStream(stack.enter_context(pa.OSFile(str(path))), "zstd")
-        )
-    return stack.enter_context(path.open("rb"))
+        packed = stack.enter_context(pa.OSFile(str(path)))
+        return stack.enter_context(pa.CompressedInputStream(packed, "zstd")), packed
+    file: IO[bytes] = stack.enter_context(path.open("rb"))
+    return (stack.enter_context(gzip.open(file, "rb")) if compression == "gzip" else file), file
 
 
 def _broken(path: Path, compression: str, error: Exception) -> SourceFileError:

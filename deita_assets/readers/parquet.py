@@ -1,17 +1,18 @@
 """Parquet rows as plain Python values, a batch at a time.
 
-What belongs here: tables to dicts. What does not: JSON.
+What belongs here: tables to dicts. What does not: JSON, but for values that a table holds as JSON text and says so.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from deita_assets.core.limits import MIB, ReadLimits
 from deita_assets.core.shown import clip
+from deita_assets.core.strict_json import StrictJsonError, loads
 from deita_assets.errors import SourceFileError
 from deita_assets.readers.records import Record, Reject, too_long
 
@@ -23,6 +24,8 @@ _BATCH_BYTES = 32 * MIB
 
 def read_parquet(path: Path, limits: ReadLimits) -> Iterator[Record | Reject]:
     """The rows of a Parquet file, numbered from 1; fields of structs that are null are left out.
+
+    Values of Parquet's logical type JSON (Arrow's `arrow.json`) are decoded, nulls inside them stay.
 
     Raises:
         SourceFileError: the file is broken, encrypted, or has two columns of one name.
@@ -60,7 +63,7 @@ def _batch_rows(metadata: Any) -> int:
 
 
 def _batch(batch: Any, number: int, limits: ReadLimits) -> Iterator[Record | Reject]:
-    rows = None if batch.nbytes > limits.max_line_bytes else _values(batch)
+    rows = None if batch.nbytes > limits.max_line_bytes else _values(batch, limits)
     if isinstance(rows, list):
         for offset, row in enumerate(rows):
             yield Record(number + offset, row)
@@ -72,21 +75,60 @@ def _batch(batch: Any, number: int, limits: ReadLimits) -> Iterator[Record | Rej
 def _single(batch: Any, number: int, limits: ReadLimits) -> Record | Reject:
     if batch.nbytes > limits.max_line_bytes:
         return too_long(number, b"", batch.nbytes, limits)
-    found = _values(batch)
+    found = _values(batch, limits)
     if isinstance(found, list):
         return Record(number, found[0])
+    if isinstance(found, StrictJsonError):
+        return Reject(number, found.reason, f"{found.detail}, in a column of JSON", "")
     if isinstance(found, UnicodeDecodeError):
         return Reject(number, "invalid_utf8", f"byte offset {found.start} of a text: {found.reason}", "")
     return Reject(number, "unreadable_value", f"{type(found).__name__} in one of its columns", "")
 
 
-def _values(batch: Any) -> list[dict[str, Any]] | Exception:
+def _values(batch: Any, limits: ReadLimits) -> list[dict[str, Any]] | Exception:
     """All rows of a batch, or what stopped the conversion."""
+    plain = {field.name: _plain(field.type, limits.max_depth - 1) for field in batch.schema}
     try:
         rows = batch.to_pylist(maps_as_pydicts="strict")
+        return [{name: plain[name](value) for name, value in row.items()} for row in rows]
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         return error
-    return [{name: _without_nulls(value) for name, value in row.items()} for row in rows]
+
+
+def _plain(type_: Any, max_depth: int) -> Callable[[Any], Any]:
+    """What makes a plain value out of one of an Arrow type; brackets of JSON inside it may nest `max_depth` deep."""
+    import pyarrow as pa
+
+    if not _holds_json(type_):
+        return _without_nulls
+    if isinstance(type_, pa.JsonType):
+        return lambda value: None if value is None else loads(value, max_depth)
+    if pa.types.is_struct(type_):
+        fields = {field.name: _plain(field.type, max_depth - 1) for field in type_}
+        return lambda value: (
+            value
+            if value is None
+            else {name: fields[name](inner) for name, inner in value.items() if inner is not None}
+        )
+    if pa.types.is_map(type_):
+        entry = _plain(type_.item_type, max_depth - 1)
+        return lambda value: (
+            value
+            if value is None
+            else {key: entry(inner) for key, inner in value.items() if inner is not None}
+        )
+    element = _plain(type_.value_type, max_depth - 1)
+    return lambda value: value if value is None else [element(inner) for inner in value]
+
+
+def _holds_json(type_: Any) -> bool:
+    import pyarrow as pa
+
+    if isinstance(type_, pa.JsonType):
+        return True
+    if pa.types.is_nested(type_):
+        return any(_holds_json(type_.field(at).type) for at in range(type_.num_fields))
+    return False
 
 
 def _without_nulls(value: Any) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deita_assets.core.limits import ReadLimits
 from deita_assets.errors import SourceFileError
-from deita_assets.readers.byte_stream import read_chunks
+from deita_assets.readers.byte_stream import OnBytes, read_chunks
 from deita_assets.readers.file_kind import FileKind, sniff
 from deita_assets.readers.lines import split_lines
 from deita_assets.readers.parquet import read_parquet
@@ -22,11 +22,14 @@ _DEFAULT_LIMITS = ReadLimits()
 _MAY_HOLD_MORE = ("malformed_json", "truncated_json", "too_deep")
 
 
-def read_records(path: Path, limits: ReadLimits = _DEFAULT_LIMITS) -> Iterator[Record | Reject]:
+def read_records(
+    path: Path, limits: ReadLimits = _DEFAULT_LIMITS, on_bytes: OnBytes | None = None
+) -> Iterator[Record | Reject]:
     """Every row of a file in order, a record or a reject each; memory stays within a few rows and chunks.
 
     JSON lines, a JSON list, JSON objects one after another, or Parquet; plain, gzip or zstd. The content
-    decides, not the name. One bad row never ends the iteration.
+    decides, not the name. One bad row never ends the iteration. `on_bytes` is told after each chunk how many bytes of
+    the file were read; of Parquet it is told nothing.
 
     Raises:
         SourceFileError: while iterating, when the file as a whole cannot be read (see `sniff`), is cut inside
@@ -34,17 +37,19 @@ def read_records(path: Path, limits: ReadLimits = _DEFAULT_LIMITS) -> Iterator[R
     """
     path = Path(path)
     found = False
-    for row in _rows(path, sniff(path), limits):
+    for row in _rows(path, sniff(path), limits, on_bytes):
         found = True
         yield row
     if not found:
         raise SourceFileError(f"{path} holds no rows.", cure="Remove it, or copy it again.")
 
 
-def _rows(path: Path, kind: FileKind, limits: ReadLimits) -> Iterator[Record | Reject]:
+def _rows(
+    path: Path, kind: FileKind, limits: ReadLimits, on_bytes: OnBytes | None
+) -> Iterator[Record | Reject]:
     if kind.container == "parquet":
         return read_parquet(path, limits)
-    chunks = read_chunks(path, kind.compression, limits)
+    chunks = read_chunks(path, kind.compression, limits, on_bytes)
     if kind.container == "jsonl":
         return (decode_row(row, limits) for row in split_lines(chunks, limits))
     return _values(ValueSplitter(chunks, limits, array=kind.container == "json_array"), limits)

@@ -104,3 +104,59 @@ def test_bytes_dates_and_missing_floats_are_no_trouble_beside_the_text(tmp_path)
     (record,) = read(tmp_path, table)
     assert isinstance(record, Record)
     assert parse_conversation(record.value).turns()[0].response == "r"
+
+
+def json_column(texts):
+    return pa.ExtensionArray.from_storage(pa.json_(), pa.array(texts, pa.string()))
+
+
+def test_json_inside_a_table_is_decoded_with_its_own_nulls(tmp_path):
+    messages = pa.ListArray.from_arrays([0, 2, 3], json_column(['{"role": "user", "name": null}', "[]", "7"]))
+    calls = pa.StructArray.from_arrays(
+        [pa.array(["assistant", None]), json_column([None, '[{"x": null}]'])], names=["role", "calls"]
+    )
+    table = pa.table({"messages": messages, "last": calls, "tools": json_column(["null", None])})
+    assert [record.value for record in read(tmp_path, table)] == [
+        {"messages": [{"role": "user", "name": None}, []], "last": {"role": "assistant"}, "tools": None},
+        {"messages": [7], "last": {"calls": [{"x": None}]}, "tools": None},
+    ]
+
+
+def test_json_of_other_writers_is_known_by_the_files_own_schema(tmp_path):
+    table = pa.table({"tools": json_column(['[{"type": "function"}]'])})
+    (record,) = read(tmp_path, table, store_schema=False)
+    assert record.value == {"tools": [{"type": "function"}]}
+
+
+def test_text_that_looks_like_json_stays_text(tmp_path):
+    (record,) = read(tmp_path, pa.table({"content": ['{"a": 1}']}))
+    assert record.value == {"content": '{"a": 1}'}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("not json", "malformed_json"),
+        ("", "malformed_json"),
+        ('{"a": NaN}', "non_finite_number"),
+        ('{"a": 1, "a": 2}', "duplicate_key"),
+        ('"\\ud83d"', "lone_surrogate"),
+    ],
+)
+def test_json_that_no_store_can_hold_costs_its_row(tmp_path, text, reason):
+    first, bad, last = read(tmp_path, pa.table({"tools": json_column(["1", text, "2"])}))
+    assert (first.value, last.value) == ({"tools": 1}, {"tools": 2})
+    assert (bad.line, bad.reason) == (2, reason)
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_json_counts_into_the_depth_of_its_row(tmp_path, nested):
+    def found(depth):
+        column = json_column(["[" * depth + "]" * depth])
+        column = pa.ListArray.from_arrays([0, 1], column) if nested else column
+        (one,) = read(tmp_path, pa.table({"x": column}), ReadLimits(max_depth=10))
+        return getattr(one, "reason", None)
+
+    around = 2 if nested else 1  # the row itself, and the list
+    assert found(10 - around) is None
+    assert found(11 - around) == "too_deep"
