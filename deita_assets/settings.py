@@ -16,10 +16,13 @@ import pydantic_settings
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from deita_assets.core.hub_names import parse_hub_id
 from deita_assets.core.names import validate_budget, validate_mixture_name, validate_source_name
 from deita_assets.errors import InvalidNameError, SettingsError
 from deita_assets.stores.home import HOME_VARIABLE, Home
 
+#: Address that alerts are posted to; a secret, hence no setting: it stands in no file, error, metadata or listing.
+WEBHOOK_VARIABLE = "DEITA_ALERT_WEBHOOK"
 #: The mixture that always exists: every source with rows in its pool.
 ALL = "all"
 
@@ -35,6 +38,14 @@ def _budgets(values: list[int]) -> list[int]:
 
 
 Budgets = Annotated[list[int], AfterValidator(_budgets)]
+
+
+def _hub_id(value: str) -> str:
+    parse_hub_id(value)
+    return value
+
+
+HubName = Annotated[str, AfterValidator(_hub_id)]
 
 
 class _Section(BaseModel):
@@ -95,6 +106,8 @@ class SourceSettings(SelectionSettings):
     licence: str | None = None
     format: str | None = None
     field_map: dict[str, str] = Field(default_factory=dict)
+    #: Where it comes from: `hf://datasets/ORG/NAME@REVISION`, with a path or pattern behind it if not all is wanted.
+    hub: HubName | None = None
 
 
 class MixtureSettings(SelectionSettings):
@@ -225,6 +238,10 @@ class DeitaSettings(BaseSettings):
             return self.mixtures[name]
         if name == ALL:
             return MixtureSettings()
+        try:
+            validate_mixture_name(name)
+        except InvalidNameError as error:  # a partition that was added by hand
+            raise SettingsError(error.message, cure=error.cure) from error
         raise SettingsError(
             f"mixture {name!r} is not defined; known: {', '.join(self.mixture_names)}.",
             cure=f"Add to deita.toml: [mixtures.{name}] with sources = [...].",
@@ -347,10 +364,11 @@ def _known_keys(section: type[BaseModel]) -> str:
 def _refuse_unknown_variables() -> None:
     known = tuple(f"DEITA_{name.upper()}" for name in DeitaSettings.model_fields)
     for variable in sorted(os.environ):
-        if variable.startswith("DEITA_") and variable != HOME_VARIABLE and not _is_known(variable, known):
+        other = variable in (HOME_VARIABLE, WEBHOOK_VARIABLE)
+        if variable.startswith("DEITA_") and not other and not _is_known(variable, known):
             raise SettingsError(
                 f"{variable} is not a setting.",
-                cure=f"Known: {HOME_VARIABLE}, {', '.join(known)} (nested with __).",
+                cure=f"Known: {HOME_VARIABLE}, {', '.join(known)} (nested with __), {WEBHOOK_VARIABLE}.",
             )
 
 

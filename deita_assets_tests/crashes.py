@@ -65,11 +65,12 @@ def kill(process):
 
 def _run(task, arguments, kill_at, calls):
     if kill_at:
-        _arm(kill_at, calls)
+        arm(kill_at, calls)
     task(*arguments)
 
 
-def _arm(place, calls):
+def arm(place, calls):
+    """This process is killed when it calls `place` (`module:attribute`) for the `calls`-th time."""
     module, _, path = place.partition(":")
     owner = importlib.import_module(module)
     *parents, name = path.split(".")

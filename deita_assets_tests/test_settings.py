@@ -194,3 +194,17 @@ def test_a_source_and_a_mixture_of_one_name(load):
 def test_settings_are_read_anew_each_time(load):
     assert load("budgets = [1]").budgets == [1]
     assert load("budgets = [2]").budgets == [2]
+
+
+def test_a_source_may_come_from_the_hub_at_a_pinned_commit(load):
+    named = f"hf://datasets/some/rows@{'0' * 40}/data/*.parquet"
+    assert load(f'[sources.lima]\nhub = "{named}"').source("lima").hub == named
+    assert load().source("lima").hub is None
+    assert "main" in refused(load, '[sources.lima]\nhub = "hf://datasets/some/rows@main"')
+
+
+def test_the_address_of_the_webhook_is_no_unknown_setting(load):
+    assert load(DEITA_ALERT_WEBHOOK="https://hooks.example.org/x").budgets == []
+    assert "DEITA_ALERT_WEBHOOKS is not a setting" in refused(
+        load, DEITA_ALERT_WEBHOOKS="https://x.example.org"
+    )

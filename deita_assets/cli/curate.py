@@ -191,16 +191,17 @@ def make_plan(
 
 
 def _known_sources(session: Session) -> list[str]:
-    """Sources with a pool, and folders of landing that hold files; in name order.
+    """Sources with a pool, folders of landing that hold files, and sources that come from the hub; in name order.
 
     Raises:
         NotFoundError: there is none.
     """
     from deita_assets.defs.steps import pooled_sources
+    from deita_assets.engines.hub import hub_sources
     from deita_assets.engines.landing import landing_paths, source_names
 
     landed = [name for name in source_names(session.home) if landing_paths(session.home, name)]
-    known = sorted({*pooled_sources(session.instance), *landed})
+    known = sorted({*pooled_sources(session.instance), *landed, *hub_sources(session.settings)})
     if not known:
         raise NotFoundError(
             f"{session.home.root} has no source yet.", cure="Run `deita-assets add SOURCE PATH`."

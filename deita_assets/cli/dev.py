@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 
 import click
@@ -26,12 +27,15 @@ load_from:
 @with_session
 def command(session: Session, port: int) -> None:
     """Serve the UI at http://127.0.0.1:PORT until interrupted. It has no login: loopback only."""
+    from deita_assets.defs.automation.wanted import settings_partitions
+    from deita_assets.engines.webhook import webhook_address
     from deita_assets.stores.warehouse import Warehouse
 
+    webhook_address()  # refused here and now, not at the first alert
     curation = session.curation
     Warehouse(session.home).migrate()
-    curation.register("mixture", session.settings.mixture_names)
-    curation.register("budget", [str(budget) for budget in session.settings.budgets])
+    for dimension, names in settings_partitions(session.settings).items():
+        curation.register(dimension, names)
     workspace = session.home.dagster / "workspace.yaml"
     workspace.write_text(_WORKSPACE, encoding="utf-8")
     session.out.print(
@@ -46,5 +50,6 @@ def command(session: Session, port: int) -> None:
     sys.stdout.flush()
     # A script that starts this in the background leaves SIGINT ignored, and Dagster would then ignore SIGTERM too.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    subprocess.Popen([sys.executable, "-m", "deita_assets.cli.dev_watch", str(os.getpid())])
     # Dagster takes this process over, so that a signal ends its servers too and leaves no orphan.
     os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606 - fixed arguments, no shell

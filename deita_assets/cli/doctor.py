@@ -18,6 +18,7 @@ import click
 
 from deita_assets.cli.session import Session, with_session
 from deita_assets.errors import DeitaError
+from deita_assets.stores.alerts import FILE as ALERTS
 
 _LIBRARIES = ("dagster", "dagster-webserver", "duckdb", "lancedb", "pyarrow", "torch", "transformers")
 _FREE_BYTES = 2 * 1024**3
@@ -138,8 +139,21 @@ def _scorers(session: Session) -> Check:
 
 
 def _runs(session: Session) -> Check:
+    from deita_assets.defs.instance import missing_settings
+
     instance: Any = session.instance
-    return Check("dagster instance", True, f"{instance.get_runs_count():,} runs, Python at {sys.executable}")
+    shown = f"{instance.get_runs_count():,} runs, Python at {sys.executable}"
+    if missing := missing_settings(session.home):
+        shown += f"; its dagster.yaml does not say {', '.join(missing)}, as that of a new home does"
+    return Check("dagster instance", True, shown)
+
+
+def _alerts(session: Session) -> Check:
+    from deita_assets.engines.webhook import webhook_address
+    from deita_assets.settings import WEBHOOK_VARIABLE
+
+    posted = "posted to a webhook too" if webhook_address() else f"no webhook ({WEBHOOK_VARIABLE} is not set)"
+    return Check("alerts", True, f"in {session.home.root / ALERTS}, {posted}")
 
 
 _CHECKS: dict[str, Callable[[Session], Check]] = {
@@ -151,4 +165,5 @@ _CHECKS: dict[str, Callable[[Session], Check]] = {
     "scorers": _scorers,
     "embedder": _embedder,
     "dagster instance": _runs,
+    "alerts": _alerts,
 }

@@ -57,12 +57,13 @@ class Session:
     @cached_property
     def instance(self) -> DagsterInstance:
         """The Dagster instance of this home, with the runs of dead processes cleared."""
-        from deita_assets.defs.instance import clear_dead_runs, open_instance
+        from deita_assets.defs.automation.dead_runs import clear_dead_runs
+        from deita_assets.defs.instance import open_instance
 
         instance = open_instance(self.home)
         for run_id in clear_dead_runs(instance):
             self.err.print(
-                f"run {run_id[:8]} was cut off; its process is gone. It is marked as failed, work resumes."
+                f"run {run_id[:8]} was cut off; its process is gone. It is marked as ended, work resumes."
             )
         return instance
 
@@ -79,7 +80,9 @@ class Session:
         warnings.filterwarnings("ignore", module="dagster")  # preview notices about Dagster's own internals
         from deita_assets.definitions import build_defs
         from deita_assets.defs.automation.curation import Curation
+        from deita_assets.engines.progress import keep_terminal
 
+        keep_terminal()
         instance = self.instance
         definitions = build_defs(home_path=str(self.home.root))
         return Curation(definitions, instance, self.platform, self._show_run, self._show_start)

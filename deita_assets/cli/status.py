@@ -5,6 +5,7 @@ What belongs here: the command. What does not: the rule of staleness.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,8 @@ from deita_assets.cli.session import Session, dictionaries, printable, with_sess
 from deita_assets.core.names import validate_source_name
 from deita_assets.engines.landing import landing_paths, withheld_files
 from deita_assets.errors import InvalidNameError, SettingsError
+from deita_assets.stores.alerts import FILE as ALERTS
+from deita_assets.stores.alerts import alerts_since
 from deita_assets.stores.pool import live_files
 from deita_assets.stores.serving import open_serving
 
@@ -79,9 +82,15 @@ def command(session: Session) -> None:
             session.err.print(f"warning: {warning}", markup=False)
     if waiting:
         session.out.print(f"\nin landing, not ingested: {', '.join(waiting)}", markup=False)
+    alerts = len(alerts_since(session.home, dt.datetime.now(dt.UTC) - dt.timedelta(hours=24)))
+    if alerts:
+        session.err.print(f"{alerts} alerts in the last 24 h, see {session.home.root / ALERTS}", markup=False)
     session.emit(
-        {"home": str(session.home.root), "sources": sources, "selections": heads, "not_ingested": waiting}
-    )
+        {
+            "home": str(session.home.root), "sources": sources, "selections": heads, "not_ingested": waiting,
+            "alerts_in_24_h": alerts,
+        }
+    )  # fmt: skip
 
 
 def stale_head(stale: Staleness, head: dict[str, Any], above: dict[str, list[str]]) -> bool:

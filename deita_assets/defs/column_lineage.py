@@ -60,7 +60,7 @@ _RAW_POOL = (
     _column("has_system", "boolean", "whether a system message is among them"),
     _column("has_tools", "boolean", "whether it has tool schemas, calls or results"),
     _column("conversations", "varchar", "canonical JSON: messages and tools, keys sorted"),
-    _column("file", "varchar", "path below landing/<source>/ of its first occurrence"),
+    _column("file", "varchar", "path of its first occurrence, below the folder of its source in landing"),
     _column("line", "bigint", "1-based line or row in that file"),
     _column("batch_id", "varchar", "ingest that brought it"),
     _column("pool_version", "varchar", "digest of the content hashes of its source's pool"),

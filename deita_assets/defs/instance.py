@@ -1,38 +1,51 @@
 """The Dagster instance of a home: `$DEITA_HOME/dagster`, made once, used by the CLI, the UI and every run.
 
-What belongs here: creating and opening it, and clearing runs whose process is dead.
-What does not: launching runs.
+What belongs here: creating and opening it, and the `dagster.yaml` that a new home gets. What does not: runs.
 """
 
 from __future__ import annotations
 
 import os
-import socket
-from pathlib import Path
 
-import dagster as dg
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+import yaml
+from dagster import DagsterInstance
 
 from deita_assets.stores.home import Home
 from deita_assets.stores.lock import file_lock
 
 #: Written once into a new home; people may edit it.
 DAGSTER_YAML = """\
-# The Dagster instance of this home. Made by deita-assets; yours to edit.
+# The Dagster instance of this home. Written once by deita-assets and never again: yours to edit. What is
+# changed here holds from the next command on; restart `deita-assets dev`. docs/runs.md says more.
 telemetry:
   enabled: false
 nux:
   enabled: false             # no "join the community" before the first look
 concurrency:
   runs:
-    max_concurrent_runs: 2   # scoring and embedding use every core already
-retention:
-  schedule: {purge_after_days: 30}
-  sensor: {purge_after_days: {skipped: 1, failure: 30, success: 30}}
+    max_concurrent_runs: 2   # runs that the UI and the automation start; more of them wait in the queue
+  pools:
+    default_limit: 1         # runs at once that need pool `device`, a model in memory each: as many as you have GPUs
+    granularity: run         # others wait in the queue; with `op` a run that waits for its slot keeps a core busy
+run_queue:
+  max_user_code_failure_retries: 5     # a run that finds the code server restarting goes back to the queue
+  user_code_failure_retry_delay: 20
+run_monitoring:              # Dagster's part; runs of killed processes are cleared by `dead_run_sensor`
+  enabled: true
+  poll_interval_seconds: 60
+  start_timeout_seconds: 300           # a run that nothing starts becomes a failed one
+  cancel_timeout_seconds: 180          # a run that does not end when told becomes a cancelled one
+  max_runtime_seconds: 0               # no limit: a large source takes as long as it takes
+  free_slots_after_run_end_seconds: 120
+retention:                   # days that ticks of sensors and schedules are kept; runs and assets stay
+  schedule: {purge_after_days: {skipped: 7, success: 30, failure: 30, started: 7}}
+  sensor: {purge_after_days: {skipped: 1, success: 30, failure: 30, started: 7}}
+  auto_materialize: {purge_after_days: {skipped: 1, success: 30, failure: 30, started: 7}}
 """
 
-_LIVE = [DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.CANCELING]
-PID, STARTED, HOST, BOOT = "deita/pid", "deita/pid_started", "deita/host", "deita/boot"
+
+#: Pool of the assets that hold a model; `dagster.yaml` says how many runs may need it at once.
+DEVICE_POOL = "device"
 
 
 def open_instance(home: Home) -> DagsterInstance:
@@ -43,67 +56,26 @@ def open_instance(home: Home) -> DagsterInstance:
     home.create()
     with file_lock(home.root / "dagster.lock", "open the Dagster instance"):
         config = home.dagster / "dagster.yaml"
-        if not config.exists():
-            config.write_text(DAGSTER_YAML, encoding="utf-8")
+        if is_new := not config.exists():
+            unfinished = config.with_suffix(".part")  # half a file would switch telemetry on
+            unfinished.write_text(DAGSTER_YAML, encoding="utf-8")
+            unfinished.replace(config)
         os.environ["DAGSTER_HOME"] = str(home.dagster)
         os.environ["DEITA_HOME"] = str(home.root)
         instance = DagsterInstance.get()
         instance.get_run_records(limit=1)
+        if is_new:  # Dagster would look for the limit after it let the first runs in
+            instance.event_log_storage.initialize_concurrency_limit_to_default(DEVICE_POOL)
     return instance
 
 
-def process_tags() -> dict[str, str]:
-    """Who runs this: process, host, and boot, so that a dead run can be told from a living one."""
-    own = os.getpid()
-    return {PID: str(own), STARTED: _start_ticks(own), HOST: socket.gethostname(), BOOT: _boot_id()}
-
-
-def sign_run(context: dg.AssetExecutionContext) -> None:
-    """Tag the current run with this process; runs launched from the UI get their tags here."""
-    tags = process_tags()
-    if any(context.run.tags.get(name) != value for name, value in tags.items()):
-        context.instance.add_run_tags(context.run_id, tags)
-
-
-def clear_dead_runs(instance: DagsterInstance) -> list[str]:
-    """Mark runs as failed whose process no longer lives on this machine; returns their ids."""
-    dead = [run for run in instance.get_runs(RunsFilter(statuses=_LIVE)) if _is_dead(run)]
-    for run in dead:
-        instance.report_run_failed(run, f"process {run.tags[PID]} ended without finishing this run")
-    return [run.run_id for run in dead]
-
-
-def _is_dead(run: DagsterRun) -> bool:
-    pid, host, boot = (run.tags.get(tag, "") for tag in (PID, HOST, BOOT))
-    if not pid or host != socket.gethostname():
-        return False
-    return boot != _boot_id() or not _alive(int(pid), run.tags.get(STARTED, ""))
-
-
-def _alive(pid: int, started: str) -> bool:
-    """True when the process of that pid lives and is the same one: pids are used again, in containers at once."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    now = _start_ticks(pid)
-    return now != _ENDED and (not started or not now or now == started)
-
-
-_ENDED = "ended"
-
-
-def _start_ticks(pid: int) -> str:
-    """When a process started, in clock ticks since boot; `ended` for a zombie; empty where /proc has no answer."""
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return _ENDED if state == "Z" else fields[18]  # fields 3 (state) and 22 (starttime) of proc(5)
-
-
-def _boot_id() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else ""
+def missing_settings(home: Home) -> list[str]:
+    """Settings of a new home's `dagster.yaml` that the file of this home says nothing of, as `section.key`."""
+    own = yaml.safe_load((home.dagster / "dagster.yaml").read_text(encoding="utf-8")) or {}
+    shipped: dict[str, dict[str, object]] = yaml.safe_load(DAGSTER_YAML)
+    return [
+        f"{section}.{key}"
+        for section, keys in shipped.items()
+        for key in keys
+        if key not in (own.get(section) or {})
+    ]

@@ -17,10 +17,12 @@ import dagster as dg
 
 from deita_assets.defs.automation.staleness import INPUTS, Staleness
 from deita_assets.defs.column_lineage import materialisation_metadata
-from deita_assets.defs.instance import sign_run
 from deita_assets.defs.interrupts import is_interrupt, let_interrupts_through, stop_run
 from deita_assets.defs.platform import Platform
+from deita_assets.defs.processes import sign_run
+from deita_assets.defs.progress import observed, progress_shown
 from deita_assets.errors import DeitaError
+from deita_assets.partitions import check_partition
 from deita_assets.stores import pool
 
 OWNERS = ["team:data-curation"]
@@ -28,8 +30,6 @@ OWNERS = ["team:data-curation"]
 MODEL_RETRY = dg.RetryPolicy(
     max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
-
-
 #: Where a run holds scores and embeddings, scores go first: the default quality scorer embeds what it reads, and
 #: `embeddings` then has less to do. No edge says so, because neither needs the other.
 BEFORE_EMBEDDINGS = {"dagster/priority": "1"}
@@ -52,6 +52,7 @@ def asset_step(context: dg.AssetExecutionContext, platform: Platform, asset: str
         sign_run(context)
         now = staleness(context.instance, platform)
         if context.has_partition_key:
+            check_partition(context.assets_def.partitions_def, context.partition_key)
             metadata[INPUTS] = now.inputs(asset, str(context.partition_key))
         yield metadata
     except DeitaError as error:
@@ -109,7 +110,8 @@ def run_model_child(
             "--home", str(home.root), "--report", str(report),
         ]  # fmt: skip
         try:
-            pipes.run(context=context, command=command)
+            with progress_shown(context, f"{context.partition_key} {step}") as show:
+                observed(pipes, show).run(context=context, command=command)
         except Exception:
             outcome = _outcome(report)
             if "error" in outcome:

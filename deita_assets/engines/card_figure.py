@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deita_assets.engines.plots import CURRENT, CURVE, INK, plain_axes
+from deita_assets.engines.plots import CURRENT, CURVE, INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,3 +124,27 @@ def _mix(axes: Axes, mix: Sequence[tuple[str, float, float]]) -> None:
 
 def _short(name: str) -> str:
     return name if len(name) <= 24 else name[:23] + "…"
+
+
+def plain_axes(axes: Axes, *, percent: bool = False, percent_x: bool = False) -> None:
+    """One grey for all text and lines; only the axes that carry numbers.
+
+    Args:
+        axes: drawn already.
+        percent: the values are shares.
+        percent_x: the values are shares and stand along x, names along y.
+    """
+    axes.tick_params(colors=INK)
+    values = axes.xaxis if percent_x else axes.yaxis
+    shares = percent or percent_x
+    # As many decimals as a tick needs: 2.5 % is not 2 %.
+    values.set_major_formatter(lambda value, _: f"{100 * value:.4g}%" if shares else f"{value:,.0f}")
+    axes.grid(axis="x" if percent_x else "y", color=INK, alpha=0.25)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(INK)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(INK)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, labelcolor=INK, loc="best" if percent or percent_x else "upper left")

@@ -31,7 +31,7 @@ from deita_assets.embedders import load_embedder
 from deita_assets.embedders.base import Embedder
 from deita_assets.engines.cover import EmbedStep, ScoreStep, Step, cover_source
 from deita_assets.engines.joint import distilled_step
-from deita_assets.engines.progress import LOG_EVERY_S, Progress, terminal_bar
+from deita_assets.engines.progress import BAR_EVERY_S, LOG_EVERY_S, PROGRESS, Progress
 from deita_assets.errors import DeitaError, LockTimeoutError
 from deita_assets.scorers import load_scorer
 from deita_assets.scorers.base import Measure, Scorer
@@ -41,7 +41,6 @@ from deita_assets.stores.warehouse import Warehouse
 
 #: Exit code for errors that another attempt would meet again (a missing model, a wrong setting).
 PERMANENT = 3
-_BAR_EVERY_S = 0.5
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -123,32 +122,21 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 @contextlib.contextmanager
 def _channel(step: str, source: str) -> Iterator[tuple[Callable[[Progress], None], float]]:
-    """Where progress goes: a bar when stderr is a terminal, else lines; and the log of the run that started this."""
-    with _run_log() as log, terminal_bar(f"{source} {step}") as bar:
-        last = [time.monotonic()]
-
-        def show(progress: Progress) -> None:
-            if bar:
-                bar(progress)
-            if time.monotonic() - last[0] >= LOG_EVERY_S or progress.ended:
-                last[0] = time.monotonic()
-                log(f"{source} {step}: {progress.line()}")
-                if not bar and progress.seconds >= LOG_EVERY_S:
-                    sys.stderr.write(f"  {source} {step}: {progress.line()}\n")
-
-        yield show, _BAR_EVERY_S if bar else LOG_EVERY_S
-
-
-@contextlib.contextmanager
-def _run_log() -> Iterator[Callable[[str], None]]:
-    """The log of the Dagster run that started this child; nowhere when none did."""
+    """Where progress goes, and every how many seconds: to the run that started this child, else to stderr."""
     if "DAGSTER_PIPES_CONTEXT" not in os.environ:
-        yield lambda line: None
+        yield lambda now: _say(f"  {source} {step}: {now.line()}\n"), LOG_EVERY_S
         return
     from dagster_pipes import open_dagster_pipes
 
     with open_dagster_pipes() as pipes:
-        yield pipes.log.info
+        yield (
+            lambda now: pipes.report_custom_message({PROGRESS: dataclasses.asdict(now.standing())}),
+            BAR_EVERY_S,
+        )
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line)
 
 
 def _end_with_parent() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,9 @@ WITHOUT_ANSWERS = "+questions"
 REMOVAL_GUARD = 0.20
 
 
+OnBytes = Callable[[int, int], None]
+
+
 @dataclass(frozen=True)
 class SourceReading:
     """How a source is to be read; None and empty mean: as recorded, or recognised from its rows."""
@@ -48,17 +51,25 @@ class SourceReading:
     accept_removals: bool = False
     #: Files (uri) that were replaced or withdrawn by hand: their old rows go without further asking.
     by_hand: frozenset[str] = frozenset()
+    #: Files (uri, sha256) that the hub's id of a source does not name any more: their rows go likewise.
+    let_go: frozenset[tuple[str, str]] = frozenset()
     limits: ReadLimits = field(default_factory=ReadLimits)
     #: False for exclusion sets: rows that hold questions alone come into the pool instead of quarantine.
     answers_required: bool = True
 
 
 def ingest_source(
-    warehouse: Warehouse, source: str, reading: SourceReading | None = None, *, run_id: str | None = None
+    warehouse: Warehouse,
+    source: str,
+    reading: SourceReading | None = None,
+    *,
+    run_id: str | None = None,
+    on_bytes: OnBytes = lambda read, total: None,
 ) -> IngestReport:
     """Bring the pool of one source in line with its landing folder.
 
-    Ingesting the same files again changes nothing and keeps the pool version.
+    Ingesting the same files again changes nothing and keeps the pool version. `on_bytes` is told (bytes read, bytes to
+    read) while files are parsed.
 
     Raises:
         NotFoundError: nothing stands in landing and the source was never ingested.
@@ -68,7 +79,7 @@ def ingest_source(
     validate_source_name(source)
     home = warehouse.home
     with file_lock(home.locks / f"ingest-{source}.lock", f"ingest {source}"):
-        return _Ingest(warehouse, source, reading or SourceReading(), run_id).run()
+        return _Ingest(warehouse, source, reading or SourceReading(), run_id, on_bytes).run()
 
 
 class _RemovalsWithheldError(Exception):
@@ -82,8 +93,16 @@ class _RemovalsWithheldError(Exception):
 class _Ingest:
     """The state of one ingest while it runs."""
 
-    def __init__(self, warehouse: Warehouse, source: str, reading: SourceReading, run_id: str | None) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        source: str,
+        reading: SourceReading,
+        run_id: str | None,
+        on_bytes: OnBytes,
+    ) -> None:
         self.warehouse, self.source, self.reading, self.run_id = warehouse, source, reading, run_id
+        self.on_bytes = on_bytes
         self.folder = warehouse.home.source_landing(source)
         self.standing = landing_files(warehouse.home, source)
         with warehouse.read(f"ingest {source}: what is known") as con:
@@ -154,7 +173,11 @@ class _Ingest:
         known = self.reading.format or (None if self._reread else self.known_format)
         limits, required = self.reading.limits, self.reading.answers_required
         recognised = known or recognise_format(paths, self.field_map, limits, answers_required=required)
-        stage = Stage(folder, self.source, recognised, self.field_map, limits, answers_required=required)
+        total = sum(file.n_bytes for file in new)
+        stage = Stage(
+            folder, self.source, recognised, self.field_map, limits, answers_required=required,
+            on_bytes=lambda read: self.on_bytes(read, total),
+        )  # fmt: skip
         self.format = recognised or self.known_format
         for path, file in zip(paths, new, strict=True):
             stage.add_file(path, file)
@@ -193,8 +216,9 @@ class _Ingest:
 
     def _unasked(self, gone: set[tuple[str, str]]) -> set[tuple[str, str]]:
         """Files that left without anybody having said so."""
-        accepted = self.reading.accept_removals
-        return set() if accepted else {one for one in gone if one[0] not in self.reading.by_hand}
+        if self.reading.accept_removals:
+            return set()
+        return {one for one in gone - self.reading.let_go if one[0] not in self.reading.by_hand}
 
     def _withdraw(
         self, con: duckdb.DuckDBPyConnection, gone: set[tuple[str, str]], seq: int

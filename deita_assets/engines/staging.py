@@ -6,7 +6,7 @@ What belongs here: turning records into staged rows, with every reject kept. Wha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,10 +118,12 @@ class Stage:
         limits: ReadLimits,
         *,
         answers_required: bool = True,
+        on_bytes: Callable[[int], None] = lambda read: None,
     ) -> None:
         self.folder = folder
         self.source = source
         self.limits = limits
+        self._on_bytes, self._bytes_before = on_bytes, 0
         self.files: list[StagedFile] = []
         self.extra_fields: set[str] = set()
         self.reasons: Counter[str] = Counter()
@@ -142,11 +144,14 @@ class Stage:
         """
         kind = sniff(path)
         n_read = n_quarantined = 0
-        for record in read_records(path, self.limits):
+        before = self._bytes_before
+        for record in read_records(path, self.limits, lambda read: self._on_bytes(before + read)):
             n_read += 1
             n_quarantined += not self._add(record, file)
             if len(self._rows["occurrence"]) + len(self._rows["quarantine"]) >= ROWS_PER_FILE:
                 self.flush()
+        self._bytes_before += file.n_bytes
+        self._on_bytes(self._bytes_before)
         staged = StagedFile(file, kind.container, kind.compression, n_read, n_quarantined)
         self.files.append(staged)
         return staged

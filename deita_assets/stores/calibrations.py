@@ -16,6 +16,7 @@ from deita_assets.core.calibration import Calibration
 from deita_assets.core.conversation import Conversation
 from deita_assets.core.drop_rate import NEAR, Drops
 from deita_assets.core.fingerprint import canonical_json
+from deita_assets.stores.ledgers import Scope
 from deita_assets.stores.sql import first, statement
 
 if TYPE_CHECKING:
@@ -27,6 +28,22 @@ def find_calibration(con: duckdb.DuckDBPyConnection, calibration_id: str) -> Cal
     row = first(
         con.execute("select result from store.calibration where calibration_id = ?", [calibration_id])
     )
+    return Calibration.of_values(json.loads(row[0])) if row else None
+
+
+def newest_calibration(
+    con: duckdb.DuckDBPyConnection, scope: Scope, spec: Mapping[str, Any]
+) -> Calibration | None:
+    """The newest calibration of a scope over the same pools and embedder as a ledger's spec, or None."""
+    row = first(
+        con.execute(
+            statement("selection/card_calibration"),
+            {
+                "scope_kind": scope.kind, "scope": scope.name,
+                "sources": canonical_json(spec["sources"]), "embedder": spec["fingerprints"]["embedder"],
+            },
+        )
+    )  # fmt: skip
     return Calibration.of_values(json.loads(row[0])) if row else None
 
 

@@ -6,7 +6,6 @@ What belongs here: statements. What does not: what is made of their answers (eng
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deita_assets.core.calibration import Calibration, NearPair
-from deita_assets.core.fingerprint import canonical_json
+from deita_assets.stores.calibrations import newest_calibration
 from deita_assets.stores.selections import Selection
-from deita_assets.stores.sql import first, statement
+from deita_assets.stores.sql import statement
 
 if TYPE_CHECKING:
     import duckdb
@@ -81,18 +80,7 @@ def quarantine_counts(con: duckdb.DuckDBPyConnection, selection: Selection) -> l
 
 def calibration_of(con: duckdb.DuckDBPyConnection, selection: Selection) -> Calibration | None:
     """The newest calibration of a selection's scope over the same pool and embedder, or None."""
-    scope = selection.ledger.scope
-    row = first(
-        con.execute(
-            statement("selection/card_calibration"),
-            {
-                "scope_kind": scope.kind, "scope": scope.name,
-                "sources": canonical_json(selection.spec["sources"]),
-                "embedder": selection.spec["fingerprints"]["embedder"],
-            },
-        )
-    )  # fmt: skip
-    return Calibration.of_values(json.loads(row[0])) if row else None
+    return newest_calibration(con, selection.ledger.scope, selection.spec)
 
 
 def _filled(column: NDArray[np.float64]) -> NDArray[np.float64]:

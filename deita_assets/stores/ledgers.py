@@ -230,13 +230,6 @@ def prune_ledgers(con: duckdb.DuckDBPyConnection, scope: Scope, keep: int, *, be
     return ids
 
 
-def closest_pairs(con: duckdb.DuckDBPyConnection, ledger_id: str, limit: int) -> list[tuple[float, str, str]]:
-    """(similarity, dropped, kept) of the near-duplicates closest to the threshold, by their first instructions."""
-    return con.execute(
-        statement("selection/closest_pairs"), {"ledger_id": ledger_id, "limit": limit}
-    ).fetchall()
-
-
 def verdict_counts(
     con: duckdb.DuckDBPyConnection, ledger_id: str, budget: int | None = None
 ) -> dict[str, int]:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import lancedb
 import pytest
+from dagster import DagsterRunStatus
 
 from deita_assets_tests.cli.commands import chat, command_line, deita, environment, write_jsonl
+from deita_assets_tests.soak import invariants
 
 N_ROWS = 400
 
@@ -84,7 +86,7 @@ def test_a_killed_curate_resumes_without_losing_or_doubling_a_row(tmp_path: Path
         assert len(keys) == len(set(keys))
     assert len(_keys(home, table, "content_sha256")) == N_ROWS
 
-    from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, DagsterRunStatus, RunsFilter
+    from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, RunsFilter
 
     instance = DagsterInstance.from_config(str(home / "dagster"))
     latest = instance.fetch_materializations(
@@ -101,6 +103,58 @@ def test_a_killed_curate_resumes_without_losing_or_doubling_a_row(tmp_path: Path
     assert deita(untouched, "add", "bridges", str(_pool(tmp_path / "bridges.jsonl"))).code == 0
     reference = deita(untouched, *curate, **chosen)
     assert reference.document["selections"] == done.document["selections"]
+
+
+#: A curation kills itself as it calls these, one after the other, in the order in which it comes by.
+PLACES = [
+    ("raw_pool", "deita_assets.stores.pool:load_staged"),
+    ("raw_pool, committed", "deita_assets.defs.pool.assets:counts"),
+    ("scored_pool", "deita_assets.stores.scored:replace_scored_pool"),
+    ("selection_ledger", "deita_assets.stores.ledgers:save_ledger"),
+    ("selection_ledger, without a head", "deita_assets.stores.ledgers:set_ledger_head"),
+    ("selected_subset", "deita_assets.engines.cut:publish_folder"),
+    ("selected_subset, not registered", "deita_assets.stores.selections:register"),
+    ("serving_catalog", "deita_assets.stores.serving:_copy_in_child"),
+]
+_ARMED = (
+    "import sys\n"
+    "from deita_assets_tests.crashes import arm\n"
+    "arm(sys.argv.pop(1), 1)\n"
+    "from deita_assets.cli import main\n"
+    "main()\n"
+)
+
+
+@pytest.mark.slow
+def test_a_curate_killed_in_each_of_its_steps_in_turn_ends_as_one_never_killed(tmp_path: Path) -> None:
+    home, scorer = tmp_path / "home", {"DEITA_SCORER__NAME": "heuristic"}
+    landing = home / "landing" / "bridges"
+    landing.mkdir(parents=True)
+    _pool(landing / "bridges.jsonl")
+    curate = ["curate", "--source", "bridges", "--budget", "50", "--json"]
+    python, _, _, *arguments = command_line(home, *curate)
+    for step, place in PLACES:
+        killed = subprocess.run(
+            [python, "-c", _ARMED, place, *arguments],
+            env=environment(**scorer), capture_output=True, text=True, timeout=400, check=False,
+        )  # fmt: skip
+        assert killed.returncode == -signal.SIGKILL, f"{step}: {killed.stdout} {killed.stderr}"
+    done = deita(home, *curate, **scorer)
+    assert done.code == 0, done.err
+
+    history = invariants.open_history(home)
+    assert invariants.live_runs(history) == []
+    assert invariants.claimed_slots(history) == []
+    assert invariants.keys_twice(home) == {}
+    assert invariants.scored_twice(home, history) == {}
+    assert invariants.source_is_stale(home, history, "bridges") == []
+    failed = [run for run in history.get_runs() if run.status is DagsterRunStatus.FAILURE]
+    assert len(failed) == len(PLACES)
+
+    untouched = tmp_path / "never_killed"
+    assert deita(untouched, "add", "bridges", str(landing / "bridges.jsonl")).code == 0
+    assert deita(untouched, *curate, **scorer).document["selections"] == done.document["selections"]
+    assert invariants.served_heads(home) == invariants.heads(home) == invariants.heads(untouched)
 
 
 @pytest.mark.slow

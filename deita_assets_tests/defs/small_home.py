@@ -78,8 +78,10 @@ def model_in_this_process(
 
 @contextmanager
 def small_home(folder: Path) -> Iterator[SmallHome]:
-    """An empty small home with an instance of its own."""
-    with pytest.MonkeyPatch.context() as patch, dg.instance_for_test() as instance:
+    """A small home with an instance of its own, both below `folder`; empty, or what a copy of another holds."""
+    stored = folder / "instance"
+    stored.mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch, dg.instance_for_test(temp_dir=str(stored)) as instance:
         for module in ("scores", "embeddings"):
             patch.setattr(f"deita_assets.defs.{module}.assets.run_model_child", model_in_this_process)
         yield SmallHome(instance, folder / "home")

@@ -5,106 +5,176 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import dagster as dg
 import pytest
-from dagster import DagsterInstance
 
-from deita_assets.definitions import build_defs
-from deita_assets.defs.automation.sensors import landing_sensor
-from deita_assets.defs.platform import Platform
 from deita_assets_tests.cli.commands import chat, write_jsonl
+from deita_assets_tests.defs.daemon import Daemon, done_as
+from deita_assets_tests.defs.small_home import SmallHome, small_home
 
 
 @pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
-    with dg.instance_for_test() as made:
+def home(tmp_path: Path) -> Iterator[SmallHome]:
+    with small_home(tmp_path) as made:
+        made.platform.home  # noqa: B018 - makes the folders
         yield made
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Platform:
-    platform = Platform(home_path=str(tmp_path / "home"))
-    platform.home  # noqa: B018 - makes the folders
-    return platform
+def daemon(home: SmallHome, monkeypatch) -> Daemon:
+    return Daemon(home, monkeypatch)
 
 
-class Ticks:
-    """Evaluates the sensor as the daemon does: the cursor of one tick is the input of the next."""
-
-    def __init__(self, instance: DagsterInstance, platform: Platform) -> None:
-        self.instance, self.platform = instance, platform
-        self.cursor: str | None = None
-        self.run_keys: set[str] = set()
-
-    def tick(self) -> list[str]:
-        context = dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, resources={"platform": self.platform}
-        )
-        result = landing_sensor(context)
-        self.cursor = result.cursor
-        for request in result.dynamic_partitions_requests or []:
-            if request.partition_keys:
-                self.instance.add_dynamic_partitions(
-                    request.partitions_def_name, list(request.partition_keys)
-                )
-        fresh = [r for r in result.run_requests or [] if r.run_key not in self.run_keys]
-        self.run_keys.update(str(r.run_key) for r in fresh)
-        return [str(r.partition_key) for r in fresh]
-
-
-def _ingest(instance: DagsterInstance, platform: Platform, source: str) -> None:
-    definitions = build_defs(home_path=platform.home_path)
-    done = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-        instance=instance, partition_key=source, asset_selection=[dg.AssetKey("raw_pool")]
-    )
-    assert done.success
-
-
-def _drop(platform: Platform, source: str, name: str = "rows.jsonl", answer: str = "an answer") -> Path:
-    folder = platform.home.landing / source
+def drop(
+    home: SmallHome, source: str, name: str = "rows.jsonl", answers: int = 1, word: str = "answer"
+) -> Path:
+    folder = home.platform.home.landing / source
     folder.mkdir(exist_ok=True)
-    return write_jsonl(folder / name, [chat("a question", answer)])
+    return write_jsonl(folder / name, [chat(f"question {at}", f"{word} {at}") for at in range(answers)])
 
 
-def test_a_new_folder_becomes_a_partition_and_a_run_once_its_files_stand_still(instance, platform) -> None:
-    ticks = Ticks(instance, platform)
-    assert ticks.tick() == []
-    _drop(platform, "tea")
-    assert ticks.tick() == [], "seen for the first time: it may still be growing"
-    _drop(platform, "tea", answer="a longer answer")
-    assert ticks.tick() == [], "it grew"
-    assert ticks.tick() == ["tea"]
-    assert instance.get_dynamic_partitions("source") == ["tea"]
-    assert instance.get_dynamic_partitions("mixture") == ["all"]
-    assert ticks.tick() == [], "the request stands"
+def requested(daemon: Daemon) -> list[str]:
+    return [done_as(request) for request in daemon.tick("landing")]
 
 
-def test_an_ingested_source_is_left_alone_until_its_files_change(instance, platform) -> None:
-    ticks = Ticks(instance, platform)
-    _drop(platform, "tea")
-    ticks.tick()
-    assert ticks.tick() == ["tea"]
-    _ingest(instance, platform, "tea")
-    assert ticks.tick() == []
-    _drop(platform, "tea", "more.jsonl", "another answer")
-    ticks.tick()
-    assert ticks.tick() == ["tea"]
+def ingested(daemon: Daemon, rounds: int = 2) -> list[str]:
+    """Ticks with their runs; the runs that succeeded."""
+    ran = []
+    for _ in range(rounds):
+        ran += [done_as(one) for one in daemon.tick("landing") if daemon.execute(one).success]
+    return ran
 
 
-def test_unfinished_hidden_and_wrongly_named_things_are_ignored(instance, platform) -> None:
-    ticks = Ticks(instance, platform)
-    _drop(platform, "tea", "rows.jsonl.part")
-    _drop(platform, "tea", ".rows.jsonl")
-    (platform.home.landing / "Not A Name").mkdir()
-    (platform.home.landing / "empty").mkdir()
-    assert [ticks.tick(), ticks.tick(), ticks.tick()] == [[], [], []]
-    assert instance.get_dynamic_partitions("source") == []
+def alerts(home: SmallHome) -> str:
+    file = home.platform.home.root / "alerts.jsonl"
+    return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
-def test_budgets_and_mixtures_of_the_settings_become_partitions(instance, platform) -> None:
-    platform.home.settings.write_text(
+def test_a_new_folder_becomes_a_partition_and_a_run_once_its_files_stand_still(home, daemon) -> None:
+    assert requested(daemon) == []
+    drop(home, "tea")
+    assert requested(daemon) == [], "seen for the first time: it may still be growing"
+    drop(home, "tea", word="longer answer")
+    assert requested(daemon) == [], "it grew"
+    assert "stand still" in daemon.said["landing"]
+    assert requested(daemon) == ["raw_pool[tea]"]
+    assert home.instance.get_dynamic_partitions("source") == ["tea"]
+    assert home.instance.get_dynamic_partitions("mixture") == ["all"]
+    assert requested(daemon) == [], "the request stands"
+
+
+def test_an_ingested_source_is_left_alone_until_its_files_change(home, daemon) -> None:
+    drop(home, "tea", answers=5)
+    assert ingested(daemon) == ["raw_pool[tea]"]
+    assert ingested(daemon, 3) == []
+    drop(home, "tea", "more.jsonl", word="another")
+    assert ingested(daemon, 3) == ["raw_pool[tea]"]
+    assert home.metadata("raw_pool", "tea")["new_rows"] == 1
+    drop(home, "tea", answers=6)
+    assert ingested(daemon, 3) == ["raw_pool[tea]"]
+    assert home.metadata("raw_pool", "tea")["new_rows"] == 1, "an appended row; the others are known"
+
+
+def test_a_removed_file_withdraws_its_rows(home, daemon) -> None:
+    drop(home, "tea", answers=9)
+    more = drop(home, "tea", "more.jsonl", word="another")
+    ingested(daemon)
+    more.unlink()
+
+    assert ingested(daemon, 3) == ["raw_pool[tea]"]
+    assert home.metadata("raw_pool", "tea")["dagster/partition_row_count"] == 9
+
+
+@pytest.mark.parametrize("how", ["most", "all", "folder"])
+def test_rows_that_leave_all_at_once_are_kept_and_alerted_once(home, daemon, how) -> None:
+    first, second = drop(home, "tea", answers=5), drop(home, "tea", "more.jsonl", answers=5, word="another")
+    ingested(daemon)
+    texts = {path: path.read_bytes() for path in (first, second)}
+    for path in [first] if how == "most" else [first, second]:
+        path.unlink()
+    if how == "folder":
+        first.parent.rmdir()
+
+    assert ingested(daemon, 5) == ["raw_pool[tea]"], "looked at once, then left alone"
+    assert home.metadata("raw_pool", "tea")["dagster/partition_row_count"] == 10
+    assert alerts(home).count("removals_withheld") == 1
+
+    first.parent.mkdir(exist_ok=True)
+    for path, text in texts.items():
+        path.write_bytes(text)
+    assert ingested(daemon, 3) == ["raw_pool[tea]"]
+    assert home.metadata("raw_pool", "tea")["withheld"] == 0
+    for path in texts:
+        path.unlink()
+    ingested(daemon, 4)
+    assert alerts(home).count("removals_withheld") == 2, "a new state, a new alert"
+
+
+def test_unfinished_hidden_and_wrongly_named_things_are_ignored(home, daemon) -> None:
+    drop(home, "tea", "rows.jsonl.part")
+    drop(home, "tea", ".rows.jsonl")
+    (home.platform.home.landing / "Not A Name").mkdir()
+    (home.platform.home.landing / "empty").mkdir()
+    assert [requested(daemon), requested(daemon), requested(daemon)] == [[], [], []]
+    assert home.instance.get_dynamic_partitions("source") == []
+
+
+def test_a_folder_that_cannot_be_read_is_alerted_once_and_holds_no_other_back(home, daemon) -> None:
+    drop(home, "tea")
+    (home.platform.home.landing / "linked").mkdir()
+    (home.platform.home.landing / "linked" / "rows.jsonl").symlink_to("/etc/hostname")
+
+    assert ingested(daemon, 3) == ["raw_pool[tea]"]
+    assert "no regular file" in daemon.said["landing"]
+    assert alerts(home).count("no regular file") == 1
+
+
+def test_budgets_and_mixtures_of_the_settings_become_partitions(home, daemon) -> None:
+    home.platform.home.settings.write_text(
         "budgets = [100, 9]\n[mixtures.both]\nsources = ['tea', 'maths']\nbudgets = [50]\n", encoding="utf-8"
     )
-    Ticks(instance, platform).tick()
-    assert list(instance.get_dynamic_partitions("budget")) == ["9", "50", "100"]
-    assert sorted(instance.get_dynamic_partitions("mixture")) == ["all", "both"]
+    requested(daemon)
+    assert list(home.instance.get_dynamic_partitions("budget")) == ["9", "50", "100"]
+    assert sorted(home.instance.get_dynamic_partitions("mixture")) == ["all", "both"]
+
+
+def test_settings_that_cannot_be_read_stop_the_tick_and_are_alerted_once(home, daemon) -> None:
+    home.platform.home.settings.write_text("budgets = many\n", encoding="utf-8")
+    for _ in range(3):
+        assert daemon.tick("landing") == []
+        assert daemon.tick("recuration") == []
+    assert "deita.toml" in daemon.said["landing"]
+    assert daemon.night() == []
+    assert alerts(home).count("deita.toml is not TOML") == 2, "once for each sensor"
+
+    home.platform.home.settings.unlink()
+    requested(daemon)
+    assert "settings" not in daemon.said["landing"]
+
+
+def test_files_that_fail_are_tried_again_then_given_up_with_one_alert(home, daemon) -> None:
+    (home.platform.home.landing / "bad").mkdir()
+    (home.platform.home.landing / "bad" / "rows.parquet").write_bytes(b"PAR1 no parquet PAR1")
+    pauses = [0.0, 60, 120, 240, 480]
+    attempts = []
+    requested(daemon)
+    for pause in pauses:
+        daemon.later_s = pause - 30  # runs end by the clock on the wall
+        assert pause == 0 or requested(daemon) == [], "not yet due"
+        daemon.later_s = pause + 10
+        (request,) = daemon.tick("landing")
+        assert not daemon.execute(request).success
+        attempts.append(request.tags["deita/attempt"])
+    daemon.later_s = 7200
+
+    assert attempts == ["1", "2", "3", "4", "5"]
+    assert [requested(daemon), requested(daemon)] == [[], []]
+    assert alerts(home).count("gave_up") == 1
+    assert "gave up" in daemon.said["landing"]
+
+    assert [done_as(one) for one in daemon.night(minute=10)] == [], "afresh only in the first tick of a night"
+    (request,) = [one for one in daemon.night() if one.partition_key == "bad"]
+    assert request.tags["deita/attempt"] == "1"
+    drop(home, "bad")
+    (home.platform.home.landing / "bad" / "rows.parquet").unlink()
+    requested(daemon)
+    assert requested(daemon) == ["raw_pool[bad]"], "other files, other inputs"

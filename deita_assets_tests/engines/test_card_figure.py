@@ -4,9 +4,11 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from deita_assets.engines import plots
-from deita_assets.engines.card_figure import CardPicture, card_figure
+from deita_assets.engines.card_figure import CardPicture, card_figure, plain_axes
 
 RANDOM = np.random.default_rng(0)
 POOL = RANDOM.normal(5, 1, 400)
@@ -66,3 +68,17 @@ def test_equal_numbers_give_equal_pictures_and_others_do_not():
 )
 def test_any_numbers_and_names_can_be_drawn(odd):
     assert card_figure(picture(**odd)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("along_x", [False, True])
+@pytest.mark.parametrize("most", [0.125, 0.7, 0.004])
+def test_every_tick_of_shares_says_its_own_number(most, along_x):
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set(xlim=(0, most), ylim=(0, most))
+    plain_axes(axes, percent=not along_x, percent_x=along_x)
+    figure.canvas.draw()
+    axis = axes.xaxis if along_x else axes.yaxis
+    for place, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True):
+        assert float(label.get_text().rstrip("%")) / 100 == pytest.approx(place, abs=1e-9)

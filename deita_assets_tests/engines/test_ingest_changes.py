@@ -1,5 +1,6 @@
 """What stands in landing is the source: files that come, change, move and go."""
 
+import hashlib
 import random
 
 import pytest
@@ -202,6 +203,19 @@ def test_a_new_edition_put_in_place_by_hand_needs_no_second_yes(source):
     source.remove("b.jsonl")  # another file that is gone was not meant by it
     report = source.ingest(by_hand=frozenset({"a.jsonl"}))
     assert (report.n_withdrawn, report.n_withheld, report.n_pool) == (10, 5, 15)
+
+
+def test_what_the_hub_let_go_goes_by_content_and_not_by_name(source):
+    first = source.put("a.jsonl", range(10))
+    source.put("b.jsonl", range(10, 15))
+    source.ingest()
+    gone = frozenset({("a.jsonl", hashlib.sha256(first.read_bytes()).hexdigest())})
+    source.put("a.jsonl", range(20, 30))
+    report = source.ingest(let_go=gone)
+    assert (report.n_withdrawn, report.n_withheld, report.n_pool) == (10, 0, 15)
+    source.remove("a.jsonl")  # of its name, and not what the hub let go
+    report = source.ingest(let_go=gone)
+    assert (report.n_withdrawn, report.n_withheld, report.n_pool) == (0, 10, 15)
 
 
 def test_a_removal_hidden_behind_duplicates_is_none(source):

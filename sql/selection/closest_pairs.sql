@@ -1,8 +1,9 @@
--- The near-duplicates of $ledger_id that came closest to staying, beside the rows that blocked them; $limit.
-select r.similarity, a.instruction, b.instruction
+-- (similarity, row, nearest row kept before it) of the rows of $ledger_id with $verdict, closest to the threshold first;
+-- $limit. Rows that were taken down are not shown.
+select r.similarity, r.sample_id, r.blocked_by
 from store.ledger_row r
-join store.turn a on a.sample_id = r.sample_id and a.turn = 0
-join store.turn b on b.sample_id = r.blocked_by and b.turn = 0
-where r.ledger_id = $ledger_id and r.verdict = 'near_duplicate'
-order by r.similarity, r.rank
+join store.ledger l on l.ledger_id = r.ledger_id
+anti join store.takedown t on t.sample_id = r.sample_id or t.sample_id = r.blocked_by
+where r.ledger_id = $ledger_id and r.verdict = $verdict and r.similarity is not null and r.blocked_by is not null
+order by abs(r.similarity - l.threshold), r.rank
 limit $limit;

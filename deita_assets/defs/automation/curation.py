@@ -17,10 +17,11 @@ import dagster as dg
 from dagster import AssetKey, DagsterInstance
 
 from deita_assets.defs.automation.staleness import SOURCE_ASSETS, Staleness
-from deita_assets.defs.instance import process_tags
+from deita_assets.defs.check_records import blocking_failures
 from deita_assets.defs.interrupts import interruptible
 from deita_assets.defs.metadata import NOTES, TRIAL
 from deita_assets.defs.platform import Platform
+from deita_assets.defs.processes import process_tags
 from deita_assets.defs.steps import staleness
 from deita_assets.errors import DeitaError
 from deita_assets.partitions import subset_key
@@ -77,17 +78,23 @@ class Curation:
         self, source: str, assets: tuple[str, ...] = SOURCE_ASSETS, config: dict[str, Any] | None = None
     ) -> None:
         """Bring assets of one source up to date."""
-        if assets[0] == "raw_pool" and (config or self.stale.is_stale("raw_pool", source)):
+        again = self._refused("raw_pool", source)
+        if assets[0] == "raw_pool" and (config or again or self.stale.is_stale("raw_pool", source)):
             self._run(
                 source, ["raw_pool"], config
             )  # its pool often turns out the same, and the rest is current then
         rest = assets[1:] if assets[0] == "raw_pool" else assets
         if rest:
-            self._run_or_skip(source, self.stale.stale_source_assets(source, rest), rest)
+            stale = self.stale.stale_source_assets(source, rest)
+            refused = [at for at, asset in enumerate(rest) if self._refused(asset, source)]
+            if refused:  # what comes after was made of it, whatever its data version says
+                stale = [asset for asset in rest if asset in {*stale, *rest[refused[0] :]}]
+            self._run_or_skip(source, stale, rest)
 
     def pooled(self, mixture: str, budget: int) -> None:
         """Bring the ledger of a mixture up to date, deep enough for `budget` when it is made anew."""
-        stale = ["pooled_ledger"] if self.stale.is_stale("pooled_ledger", mixture) else []
+        again = self.stale.is_stale("pooled_ledger", mixture) or self._refused("pooled_ledger", mixture)
+        stale = ["pooled_ledger"] if again else []
         self._run_or_skip(mixture, stale, ("pooled_ledger",), {"pooled_ledger": {"budget": budget}})
 
     def subset(self, scope_kind: str, scope: str, budget: int) -> None:
@@ -95,7 +102,8 @@ class Curation:
         asset = "selected_subset" if scope_kind == "source" else "pooled_subset"
         key = subset_key(scope_kind, scope, budget)
         now = self.stale
-        stale = [asset] if now.is_stale(asset, str(key)) or now.folder_is_gone(asset, str(key)) else []
+        again = now.is_stale(asset, str(key)) or now.folder_is_gone(asset, str(key))
+        stale = [asset] if again or self._refused(asset, str(key)) else []
         self._run_or_skip(key, stale, (asset,))
 
     def trial(self, scope_kind: str, scope: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -119,6 +127,10 @@ class Curation:
     def serving(self) -> None:
         """Publish the serving copy."""
         self._run(None, ["serving_catalog"])
+
+    def _refused(self, asset: str, partition: str) -> bool:
+        """True when a blocking check of the partition failed last: it is run again, and starts by mending."""
+        return bool(blocking_failures(self._instance, asset, partition))
 
     def _run_or_skip(
         self,

@@ -1,110 +1,149 @@
-"""`landing_sensor`: files that land become sources, changed sources get a run; `dead_run_sensor` clears the dead.
+"""`landing_sensor`: what landed is read. `recuration_sensor`: what follows from it is brought up to date.
 
-What belongs here: noticing. What does not: ingesting (raw_pool) and the rule of staleness.
+Both ask the same plan, every 15 s, and act on their part of it; they can be switched off one by one.
+
+What belongs here: the two ticks. What does not: the plan, the rule of staleness, or any work.
 """
 
-import json
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
+from dagster import DagsterInstance
 
-from deita_assets.defs.automation.staleness import SOURCE_ASSETS
-from deita_assets.defs.instance import clear_dead_runs
+from deita_assets.core.fingerprint import short_digest
+from deita_assets.defs.automation.alerts import Alert
+from deita_assets.defs.automation.jobs import JOBS, source_job
+from deita_assets.defs.automation.landed import Landed, look_at_landing
+from deita_assets.defs.automation.memory import Memory
+from deita_assets.defs.automation.plan import Plan, plan
+from deita_assets.defs.automation.reading import Read, read_present
+from deita_assets.defs.automation.requests import gave_up, lines, run_request, told_key
+from deita_assets.defs.automation.wanted import settings_partitions
 from deita_assets.defs.platform import Platform
-from deita_assets.defs.steps import staleness
-from deita_assets.engines.landing import landing_paths, landing_state, source_names
-from deita_assets.errors import DeitaError
+from deita_assets.errors import SettingsError
 from deita_assets.partitions import budgets, mixtures, sources
+from deita_assets.settings import DeitaSettings
 
 INTERVAL_S = 15
-#: Runs on the same files that may fail before the sensor waits for other files.
-MOST_FAILURES = 3
-LANDING_STATE = "deita/landing_state"
+_DIMENSIONS = {"source": sources, "mixture": mixtures, "budget": budgets}
 
-source_job = dg.define_asset_job(
-    "curate_source",
-    selection=list(SOURCE_ASSETS),
-    description="Ingest, score, embed and rank one source.",
+
+@dg.sensor(
+    job=source_job,
+    minimum_interval_seconds=INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Reads what landed: new folders become partitions, changed files are ingested.",
 )
-_LIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
-
-
-@dg.sensor(job=source_job, minimum_interval_seconds=INTERVAL_S, default_status=dg.DefaultSensorStatus.RUNNING)
 def landing_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
-    """Adds a partition for every new folder in landing and requests a run for every source whose files changed.
+    """Adds a partition for every new folder in landing, and has every source read whose files changed.
 
-    A source is acted on when its files were the same at two ticks, so that a file being copied is left alone.
+    A source is acted on when its files were the same at two ticks, so that a file being copied is left alone. Budgets
+    and mixtures that settings name become partitions too.
     """
-    seen: dict[str, str] = json.loads(context.cursor or "{}")
-    states: dict[str, str] = {}
-    for source in source_names(platform.home):
-        try:
-            if landing_paths(platform.home, source):
-                states[source] = landing_state(platform.home, source)
-        except (DeitaError, OSError) as error:
-            context.log.warning(f"{source}: {error}")
-    stable = [source for source, state in states.items() if seen.get(source) == state]
-    known = set(context.instance.get_dynamic_partitions("source"))
-    new = [source for source in stable if source not in known]
-    now = staleness(context.instance, platform)
-    requests = [
-        request
-        for source in stable
-        if now.is_stale("raw_pool", source) and (request := _request(context, source, states[source]))
-    ]
+    before = Memory.of(context.cursor)
+    try:
+        settings = platform.settings
+    except SettingsError as error:
+        return _wrong_settings(context, platform, before, error)
+    landed = look_at_landing(platform.home, settings, set(context.instance.get_dynamic_partitions("source")))
+    settled = {name for name, one in landed.items() if one.state and before.states.get(name) == one.state}
+    read = read_present(
+        context.instance, platform.home, settings, landed, settled=lambda source: source in settled
+    )
+    planned = plan(read.present, downstream=False)
+    told = before.tell(context.log, platform.home, [*_arrival_alerts(landed, read), *_give_ups(planned)])
+    memory = Memory({name: one.state for name, one in landed.items() if one.state}, told.told)
+    return _result(context, planned, memory, _new_partitions(context.instance, settings, settled))
+
+
+@dg.sensor(
+    jobs=list(JOBS),
+    minimum_interval_seconds=INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Makes again what is stale and wanted: scores, embeddings, rankings, subsets, the catalog.",
+)
+def recuration_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
+    """Has everything made again that is stale and wanted: scores, embeddings, rankings, subsets, the catalog.
+
+    A mixture waits for its sources, and every line of a tick says what waits for what.
+    """
+    before = Memory.of(context.cursor)
+    try:
+        settings = platform.settings
+    except SettingsError as error:
+        return _wrong_settings(context, platform, before, error)
+    landed = look_at_landing(platform.home, settings, set(context.instance.get_dynamic_partitions("source")))
+    read = read_present(context.instance, platform.home, settings, landed)
+    planned = plan(read.present, arrivals=False)
+    memory = before.tell(context.log, platform.home, _give_ups(planned))
+    return _result(context, planned, memory, _new_partitions(context.instance, settings, ()))
+
+
+def _result(
+    context: dg.SensorEvaluationContext,
+    planned: Plan,
+    memory: Memory,
+    new: list[dg.AddDynamicPartitionsRequest],
+) -> dg.SensorResult:
+    told = lines(planned)
+    requests = [run_request(request) for request in planned.requests]
+    if requests:  # a tick that requests nothing keeps no log file
+        for line in told:
+            context.log.info(line)
     return dg.SensorResult(
-        run_requests=requests,
-        dynamic_partitions_requests=[*_settings_requests(context, platform), sources.build_add_request(new)],
-        cursor=json.dumps(states),
+        run_requests=requests or None,
+        skip_reason=None if requests else "\n".join(told) or "everything is current",
+        dynamic_partitions_requests=new,
+        cursor=memory.cursor(),
     )
 
 
-def _request(context: dg.SensorEvaluationContext, source: str, state: str) -> dg.RunRequest | None:
-    """A request for a source whose files changed; None while a run covers it, or after `MOST_FAILURES` of them.
-
-    Its key counts the attempts at this state of the files, so that a failed one is not consumed for good.
-    """
-    mine = {"dagster/partition": source}
-    records = context.instance.get_run_records
-    if records(dg.RunsFilter(tags=mine, statuses=_LIVE, job_name=source_job.name), limit=1):
-        return None
-    same = {**mine, LANDING_STATE: state}
-    failed = len(
-        records(dg.RunsFilter(tags=same, statuses=[dg.DagsterRunStatus.FAILURE]), limit=MOST_FAILURES)
-    )
-    if failed >= MOST_FAILURES:
-        context.log.error(
-            f"{source}: {failed} runs on these files failed, no more are requested. See the last one, correct the "
-            f"files in landing/{source}/, or run `deita-assets curate --source {source}`."
-        )
-        return None
-    attempts = len(records(dg.RunsFilter(tags=same), limit=100))
-    return dg.RunRequest(
-        partition_key=source, run_key=f"{source}:{state}:{attempts}", tags={LANDING_STATE: state}
-    )
+def _wrong_settings(
+    context: dg.SensorEvaluationContext, platform: Platform, before: Memory, error: SettingsError
+) -> dg.SensorResult:
+    alert = Alert(kind="settings", subject="deita.toml", message=error.message, cure=error.cure)
+    told = before.tell(context.log, platform.home, [(short_digest(["settings", error.message]), alert)])
+    reason = f"nothing is done until the settings can be read: {error.message} {error.cure}"
+    return dg.SensorResult(skip_reason=reason, cursor=Memory(before.states, told.told).cursor())
 
 
-@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
-def dead_run_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Marks runs as failed whose process is gone, so that they hold no place in the run queue."""
-    cleared = clear_dead_runs(context.instance)
-    return dg.SkipReason(f"cleared {len(cleared)} dead runs" if cleared else "every run has its process")
-
-
-def _settings_requests(
-    context: dg.SensorEvaluationContext, platform: Platform
+def _new_partitions(
+    instance: DagsterInstance, settings: DeitaSettings, landed: set[str] | tuple[str, ...]
 ) -> list[dg.AddDynamicPartitionsRequest]:
-    """Partitions that settings name."""
-    settings = platform.settings
-    chosen = [*settings.sources.values(), *settings.mixtures.values()]
-    wanted = {*settings.budgets, *(budget for scope in chosen for budget in scope.budgets or [])}
-    known_budgets = set(context.instance.get_dynamic_partitions("budget"))
-    known_mixtures = set(context.instance.get_dynamic_partitions("mixture"))
-    return [
-        budgets.build_add_request(sorted({str(b) for b in wanted} - known_budgets, key=int)),
-        mixtures.build_add_request(sorted(set(settings.mixture_names) - known_mixtures)),
-    ]
+    """Partitions that settings or landing name and that do not exist yet."""
+    requests = []
+    for dimension, named in settings_partitions(settings).items():
+        known = set(instance.get_dynamic_partitions(dimension))
+        more = sorted(landed) if dimension == "source" else []
+        new = [key for key in dict.fromkeys([*named, *more]) if key not in known]
+        if new:
+            requests.append(_DIMENSIONS[dimension].build_add_request(new))
+    return requests
+
+
+def _arrival_alerts(landed: Mapping[str, Landed], read: Read) -> Iterator[tuple[str, Alert]]:
+    """Folders that cannot be listed, and removals that were held back."""
+    for name, one in landed.items():
+        if one.trouble:
+            found = Alert("landing", name, one.trouble, one.cure)
+            yield short_digest(["landing", name, one.trouble]), found
+    for name, made in read.records.of("raw_pool").items():
+        if made.withheld:
+            yield (
+                short_digest(["withheld", name, made.withheld]),
+                Alert(
+                    kind="removals_withheld",
+                    subject=f"raw_pool[{name}]",
+                    message=f"{made.withheld:,} of its {made.rows:,} rows no longer stand in landing/{name}/, "
+                    "more than 20 % of them or all. They were kept, because an unmounted disk looks the same",
+                    cure=f"Put the files back, or run `deita-assets add {name} --accept-removals`.",
+                    run_id=made.run_id,
+                ),
+            )
+
+
+def _give_ups(planned: Plan) -> Iterator[tuple[str, Alert]]:
+    for work in planned.stopped:
+        yield told_key(work), gave_up(work)

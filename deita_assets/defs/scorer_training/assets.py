@@ -11,7 +11,9 @@ from typing import Any
 import dagster as dg
 
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
-from deita_assets.defs.metadata import table
+from deita_assets.defs.descriptions import DESCRIPTIONS
+from deita_assets.defs.instance import DEVICE_POOL
+from deita_assets.defs.metadata import numbers, table
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.steps import OWNERS, asset_step
 from deita_assets.scorers.base import MEASURES, Measure
@@ -42,6 +44,7 @@ def _features_file(platform: Platform, measure: Measure) -> Path:
     group_name=_GROUP,
     kinds={"python"},
     owners=OWNERS,
+    description=DESCRIPTIONS["graded_set"],
     code_version=CODE_VERSIONS["graded_set"],
 )
 def graded_set(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -58,15 +61,15 @@ def graded_set(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mate
         return dg.MaterializeResult(
             data_version=dg.DataVersion(set_sha256(texts)[:16]),
             metadata={
-                **metadata,
                 "dagster/partition_row_count": len(texts),
                 "seeds": len({text.seed for text in texts}),
                 "learnt_from": len(learnt),
                 "held_out": len(held),
-                "weighted_kappa_of_two_gradings": round(kappa, 3),
+                **numbers(weighted_kappa_of_two_gradings=kappa),
                 "grades": table(["grade", "texts"], sorted(grades.items())),
                 "languages": table(["language", "texts"], Counter(t.language for t in texts).most_common()),
                 "domains": table(["domain", "texts"], Counter(t.domain for t in texts).most_common()),
+                **metadata,
             },
         )
 
@@ -77,7 +80,9 @@ def graded_set(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mate
     group_name=_GROUP,
     kinds={"pytorch"},
     owners=OWNERS,
+    description=DESCRIPTIONS["graded_features"],
     code_version=CODE_VERSIONS["graded_features"],
+    pool=DEVICE_POOL,
 )
 def graded_features(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """What a head sees of every graded text and, for quality, of mechanical corruptions of the good answers."""
@@ -97,12 +102,12 @@ def graded_features(context: dg.AssetExecutionContext, platform: Platform) -> dg
         return dg.MaterializeResult(
             data_version=dg.DataVersion(_sha256(path)),
             metadata={
-                **metadata,
                 "dagster/partition_row_count": len(learnt.features) + len(held.features),
                 "features": learnt.features.shape[1],
                 "corruptions": len(learnt.ladder) + len(held.ladder),
                 "encoder": encoder.fingerprint.digest,
                 "file": dg.MetadataValue.path(path),
+                **metadata,
             },
         )
 
@@ -113,6 +118,7 @@ def graded_features(context: dg.AssetExecutionContext, platform: Platform) -> dg
     group_name=_GROUP,
     kinds={"pytorch"},
     owners=OWNERS,
+    description=DESCRIPTIONS["distilled_scorer"],
     code_version=CODE_VERSIONS["distilled_scorer"],
 )
 def distilled_scorer(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -128,10 +134,10 @@ def distilled_scorer(context: dg.AssetExecutionContext, platform: Platform) -> d
         return dg.MaterializeResult(
             data_version=dg.DataVersion(_sha256(path)),
             metadata={
-                **metadata,
                 "file": dg.MetadataValue.path(path),
                 "bytes": path.stat().st_size,
                 **dict(head.about),
+                **metadata,
             },
         )
 
@@ -142,6 +148,7 @@ def distilled_scorer(context: dg.AssetExecutionContext, platform: Platform) -> d
     group_name=_GROUP,
     kinds={"python"},
     owners=OWNERS,
+    description=DESCRIPTIONS["scorer_evaluation"],
     code_version=CODE_VERSIONS["scorer_evaluation"],
 )
 def scorer_evaluation(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -166,7 +173,6 @@ def scorer_evaluation(context: dg.AssetExecutionContext, platform: Platform) -> 
         return dg.MaterializeResult(
             data_version=dg.DataVersion(_sha256(path)),
             metadata={
-                **metadata,
                 "dagster/partition_row_count": len(rows),
                 "figures": table(
                     ["set", "figure", "n", "scorer", "longest", "random"],
@@ -183,6 +189,7 @@ def scorer_evaluation(context: dg.AssetExecutionContext, platform: Platform) -> 
                     ],
                 ),
                 "card": dg.MetadataValue.path(folder / "MODEL_CARD.md"),
+                **metadata,
             },
         )
 

@@ -3,6 +3,8 @@
 What belongs here: the assets. What does not: scorers, and the loop that feeds them (engines.cover).
 """
 
+from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 import dagster as dg
@@ -10,7 +12,10 @@ import dagster as dg
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.column_lineage import definition_metadata
-from deita_assets.defs.metadata import counts, histogram
+from deita_assets.defs.descriptions import DESCRIPTIONS
+from deita_assets.defs.instance import DEVICE_POOL
+from deita_assets.defs.mending import take_out_refused
+from deita_assets.defs.metadata import counts, finite, numbers, score_histogram
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.pool.assets import raw_pool
 from deita_assets.defs.steps import (
@@ -35,8 +40,8 @@ def covered_metadata(outcome: dict[str, Any]) -> dict[str, Any]:
         if outcome["n_computed"]
         else 0.0,
         "seconds": round(outcome["seconds"], 2),
-        "fingerprint": outcome["fingerprint"],
         "statuses": counts(outcome["statuses"], "status of new results"),
+        "fingerprint": outcome["fingerprint"],
     }
 
 
@@ -45,10 +50,11 @@ def _scores(
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     with asset_step(context, platform, f"{measure}_scores") as metadata:
         require_pool(platform, context.partition_key)
+        take_out_refused(context, platform, f"{measure}_scores")
         outcome = run_model_child(context, platform, pipes, measure)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(short_digest([outcome["fingerprint"], outcome["keys_digest"]])),
-            metadata={**metadata, **covered_metadata(outcome)},
+            metadata={**covered_metadata(outcome), **metadata},
         )
 
 
@@ -58,9 +64,11 @@ def _scores(
     group_name="scores",
     kinds={"lancedb", "python"},
     owners=OWNERS,
+    description=DESCRIPTIONS["complexity_scores"],
     code_version=CODE_VERSIONS["complexity_scores"],
     op_tags=BEFORE_EMBEDDINGS,
     retry_policy=MODEL_RETRY,
+    pool=DEVICE_POOL,
     metadata=definition_metadata("complexity_scores", "scores"),
 )
 def complexity_scores(
@@ -76,9 +84,11 @@ def complexity_scores(
     group_name="scores",
     kinds={"lancedb", "python"},
     owners=OWNERS,
+    description=DESCRIPTIONS["quality_scores"],
     code_version=CODE_VERSIONS["quality_scores"],
     op_tags=BEFORE_EMBEDDINGS,
     retry_policy=MODEL_RETRY,
+    pool=DEVICE_POOL,
     metadata=definition_metadata("quality_scores", "scores"),
 )
 def quality_scores(
@@ -94,6 +104,7 @@ def quality_scores(
     group_name="scores",
     kinds={"duckdb"},
     owners=OWNERS,
+    description=DESCRIPTIONS["scored_pool"],
     code_version=CODE_VERSIONS["scored_pool"],
     metadata=definition_metadata("scored_pool", "scored_pool"),
 )
@@ -101,17 +112,31 @@ def scored_pool(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mat
     """One row per conversation with its evol_score: complexity x quality per turn, aggregated over turns."""
     source = context.partition_key
     with asset_step(context, platform, "scored_pool") as metadata:
+        began = monotonic()
         done = score_pool(platform.warehouse, source, platform.settings.source(source).aggregation)
+        seconds = max(monotonic() - began, 1e-6)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(done.version),
             metadata={
-                **metadata,
                 "dagster/partition_row_count": done.n_rows,
                 "unscored": done.n_unscored,
                 "unscored_reasons": counts(done.unscored_reasons, "reason"),
-                "evol_score": histogram(done.evol_scores),
-                "complexity": histogram(done.complexity),
-                "quality": histogram(done.quality),
+                "evol_score": score_histogram(done.evol_scores, "evol_score"),
+                "complexity": score_histogram(done.complexity, "complexity"),
+                "quality": score_histogram(done.quality, "quality"),
+                **numbers(
+                    mean_evol_score=_mean(done.evol_scores),
+                    mean_complexity=_mean(done.complexity),
+                    mean_quality=_mean(done.quality),
+                    seconds=seconds,
+                    rows_per_second=done.n_rows / seconds,
+                ),
                 "pool_version": done.pool_version,
+                **metadata,
             },
         )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    known = finite(values)
+    return float(known.mean()) if len(known) else None

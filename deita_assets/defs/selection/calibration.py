@@ -13,16 +13,18 @@ from pydantic import Field
 from deita_assets.core.calibration import Calibration, Pair, side_by_side
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.column_lineage import definition_metadata
+from deita_assets.defs.descriptions import DESCRIPTIONS
 from deita_assets.defs.embeddings.assets import embeddings
-from deita_assets.defs.metadata import table
+from deita_assets.defs.metadata import numbers, picture, table, text_table
 from deita_assets.defs.platform import Platform
+from deita_assets.defs.progress import pass_progress
+from deita_assets.defs.run_config import require
 from deita_assets.defs.scores.assets import scored_pool
 from deita_assets.defs.selection.ledgers import parameters_of, scope_of
 from deita_assets.defs.steps import OWNERS, asset_step
 from deita_assets.embedders import default_threshold
 from deita_assets.engines.calibrate import ROWS, calibrate, pair_texts
-from deita_assets.engines.plots import markdown_image, threshold_plot
-from deita_assets.engines.progress import LOG_EVERY_S, Progress
+from deita_assets.engines.plots import threshold_plot
 from deita_assets.partitions import mixtures, sources
 
 #: Characters shown of each row of a pair.
@@ -32,23 +34,24 @@ _SHOWN = 160
 class CalibrationConfig(dg.Config):
     """Launchpad settings of a calibration."""
 
-    rows: int = Field(default=ROWS, ge=2, description="Rows to compare, best first.")
+    rows: int = Field(default=ROWS, description=f"Rows to compare, best first; 2 or more. Default: {ROWS}.")
 
 
 def _calibration(
     context: dg.AssetExecutionContext, platform: Platform, config: CalibrationConfig, asset: str, kind: str
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     with asset_step(context, platform, asset) as metadata:
+        require(config.rows >= 2, "rows", config.rows, "2 or more")
         scope = scope_of(platform, context.instance, kind, context.partition_key)
-        progress = Progress(config.rows, config.rows, lambda now: context.log.info(now.line()), LOG_EVERY_S)
-        done = calibrate(
-            platform.warehouse, scope, parameters_of(platform, scope),
-            default=default_threshold(platform.settings.embedder.name), rows=config.rows,
-            on_progress=lambda visited, _: progress.advance(visited - progress.rows, visited - progress.rows),
-        )  # fmt: skip
+        with pass_progress(context, f"{scope.name} {asset}", config.rows) as on_progress:
+            done = calibrate(
+                platform.warehouse, scope, parameters_of(platform, scope),
+                default=default_threshold(platform.settings.embedder.name), rows=config.rows,
+                on_progress=on_progress,
+            )  # fmt: skip
         return dg.MaterializeResult(
             data_version=dg.DataVersion(done.calibration_id),
-            metadata={**metadata, **_metadata(platform, done)},
+            metadata={**_metadata(platform, done), **metadata},
         )
 
 
@@ -57,17 +60,17 @@ def _metadata(platform: Platform, done: Calibration) -> dict[str, Any]:
         [point.threshold for point in done.curve], [point.kept for point in done.curve],
         visited=done.visited, current=done.threshold, recommended=done.recommendation.threshold,
     )  # fmt: skip
+    now, best = done.threshold, done.recommendation.threshold
+    caption = f"of {done.visited:,} rows; {now:g} is the present threshold" + (
+        f", {best:g} the recommended one" if best != now else " and the recommended one"
+    )
     return {
         "dagster/partition_row_count": done.visited,
-        "calibration_id": done.calibration_id,
-        "recommended_threshold": done.recommendation.threshold,
+        "threshold": now,
+        "recommended_threshold": best,
         "reason": done.recommendation.reason,
-        "threshold": done.threshold,
-        "drop_share": round(done.dropped_share, 4),
-        "selectable": done.selectable,
-        "plot": dg.MetadataValue.md(
-            markdown_image(plot, f"rows kept at each similarity threshold, of {done.visited:,}")
-        ),
+        **numbers(drop_share=done.dropped_share),
+        "plot": picture(plot, f"rows kept at each similarity threshold, of {done.visited:,}", caption),
         "curve": table(
             ["threshold", "kept", "dropped"],
             [(f"{p.threshold:g}", f"{p.kept:,}", f"{p.dropped_share:.1%}") for p in done.curve],
@@ -88,6 +91,8 @@ def _metadata(platform: Platform, done: Calibration) -> dict[str, Any]:
             ],
         ),
         **_pairs(platform, done),
+        "selectable": done.selectable,
+        "calibration_id": done.calibration_id,
     }
 
 
@@ -103,8 +108,8 @@ def _pairs(platform: Platform, done: Calibration) -> dict[str, Any]:
 
     header = ["similarity", "row", "nearest row kept before it"]
     return {
-        "pairs_below_threshold": table([header[0], "kept row", header[2]], map(row, done.below)),
-        "pairs_above_threshold": table([header[0], "dropped row", header[2]], map(row, done.above)),
+        "pairs_below_threshold": text_table([header[0], "kept row", header[2]], map(row, done.below)),
+        "pairs_above_threshold": text_table([header[0], "dropped row", header[2]], map(row, done.above)),
     }
 
 
@@ -114,6 +119,7 @@ def _pairs(platform: Platform, done: Calibration) -> dict[str, Any]:
     group_name="selection",
     kinds={"duckdb", "numpy"},
     owners=OWNERS,
+    description=DESCRIPTIONS["threshold_calibration"],
     code_version=CODE_VERSIONS["threshold_calibration"],
     metadata=definition_metadata("threshold_calibration"),
 )
@@ -133,6 +139,7 @@ def threshold_calibration(
     group_name="selection",
     kinds={"duckdb", "numpy"},
     owners=OWNERS,
+    description=DESCRIPTIONS["pooled_calibration"],
     code_version=CODE_VERSIONS["pooled_calibration"],
     metadata=definition_metadata("pooled_calibration"),
 )

@@ -1,65 +1,50 @@
-"""`drop_rate` of `selection_ledger` and `pooled_ledger`: does the threshold do anything, does it leave anything?
+"""Checks of `selection_ledger`, `pooled_ledger`, `selected_subset` and `pooled_subset`.
 
-They are checks of their own beside the assets, not `check_specs` yielded by them: a trial gives no materialisation, and
-an asset that has to yield a check result fails without one, while a check beside it is skipped. Runs that select the
-asset by key run them too. They have the partitions of their asset, so that one source's result does not stand for
-another's; Dagster calls partitioned checks a preview, and its notice is kept from every command's output.
-
-What belongs here: the two checks. What does not: the rule (core.drop_rate).
+What belongs here: their names and wiring. What does not: the rules (core.checks, core.drop_rate), or the reading.
 """
 
-import warnings
+from __future__ import annotations
 
-import dagster as dg
+from collections.abc import Sequence
 
-from deita_assets.core.drop_rate import Drops, judge
+from deita_assets.core.checks.finding import Finding
+from deita_assets.defs.check_records import FILES_INTACT, LINEAGE_COMPLETE, ROW_ACCOUNTING
+from deita_assets.defs.check_steps import Look, checks_of
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.selection.ledgers import pooled_ledger, selection_ledger
-from deita_assets.defs.steps import as_failure
-from deita_assets.errors import DeitaError
-from deita_assets.partitions import mixtures, sources
-from deita_assets.stores import calibrations, ledgers
+from deita_assets.defs.selection.subsets import pooled_subset, selected_subset
+from deita_assets.engines.checks.ledgers import check_ledger
+from deita_assets.engines.checks.subsets import check_subset
 
-_DESCRIPTION = (
-    "Warns when a threshold drops fewer than 1 % or more than 90 % of the rows and pairs are near it."
-)
-
-
-def _drop_rate(platform: Platform, kind: str, name: str) -> dg.AssetCheckResult:
-    try:
-        with platform.warehouse.read(f"drop rate of {name}") as con:
-            ledger = ledgers.head_ledger(con, kind, name)
-            threshold = ledger.threshold
-            drops = (
-                Drops(0, 0, 0) if threshold is None else calibrations.drops(con, ledger.ledger_id, threshold)
-            )
-    except DeitaError as error:
-        raise as_failure(error) from error
-    found = judge(name, threshold, drops)
-    return dg.AssetCheckResult(
-        passed=found.passed,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=found.message,
-        metadata={
-            "ledger_id": ledger.ledger_id,
-            "kept": drops.kept,
-            "dropped": drops.dropped,
-            "near_threshold": drops.near,
-        },
-    )
+_LEDGER = {
+    ROW_ACCOUNTING: "A verdict for every row of the pools, kept rows numbered without a gap.",
+    LINEAGE_COMPLETE: "Every row kept or dropped stands in a file, has a score, and a dropped one names the kept one.",
+    "drop_rate": "Warns when a threshold drops fewer than 1 % or more than 90 % of the rows and pairs are near it.",
+}
+_SUBSET = {
+    LINEAGE_COMPLETE: "Every member stands in a file and line, and has the scores and vector it was chosen by.",
+    FILES_INTACT: "The files in the folder have the sha256 that the manifest says.",
+    "budget_met": "As many rows as the budget asks for; says why where the pool has no more. Warns.",
+    "licence_present": "Somebody said under which licence each source of selected rows stands. Warns.",
+}
 
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", dg.PreviewWarning)
+def _ledger_of(kind: str) -> Look:
+    def look(platform: Platform, scope: str) -> Sequence[Finding]:
+        return check_ledger(platform.warehouse, kind, scope)
 
-    @dg.asset_check(
-        asset=selection_ledger, name="drop_rate", description=_DESCRIPTION, partitions_def=sources
-    )
-    def source_drop_rate(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
-        """The drop rate of one source."""
-        return _drop_rate(platform, "source", context.partition_key)
+    return look
 
-    @dg.asset_check(asset=pooled_ledger, name="drop_rate", description=_DESCRIPTION, partitions_def=mixtures)
-    def pooled_drop_rate(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
-        """The drop rate of one mixture."""
-        return _drop_rate(platform, "mixture", context.partition_key)
+
+def _subset_of(kind: str) -> Look:
+    def look(platform: Platform, partition: str) -> Sequence[Finding]:
+        budget, scope = partition.split("|")
+        return check_subset(platform.warehouse, kind, scope, int(budget))
+
+    return look
+
+
+selection_ledger_checks = checks_of(selection_ledger, _LEDGER, _ledger_of("source"))
+pooled_ledger_checks = checks_of(pooled_ledger, _LEDGER, _ledger_of("mixture"))
+selected_subset_checks = checks_of(selected_subset, _SUBSET, _subset_of("source"))
+pooled_subset_checks = checks_of(pooled_subset, _SUBSET, _subset_of("mixture"))

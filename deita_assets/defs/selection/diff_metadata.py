@@ -41,5 +41,8 @@ def _shown(diff: SelectionDiff) -> dict[str, Any]:
             ],
         )
     if diff.spec:
-        shown["what_differs"] = table(["part", "before and now"], [(one.what, one.text) for one in diff.spec])
+        shown["what_differs"] = table(
+            ["part", "before and now"],
+            [(one.what, one.text.removeprefix(f"{one.what}: ")) for one in diff.spec],
+        )
     return shown

@@ -5,77 +5,35 @@ Run config makes a trial: registered and explainable, but it moves no head and t
 What belongs here: the two assets. What does not: the pass (engines.select).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
-from deita_assets.core.aggregations import AGGREGATIONS
-from deita_assets.core.selectors import SELECTORS
-from deita_assets.core.verdicts import KEPT, NEAR_DUPLICATE
+from deita_assets.defs.automation.curation import CURATE_ID
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.column_lineage import definition_metadata
+from deita_assets.defs.descriptions import DESCRIPTIONS
 from deita_assets.defs.embeddings.assets import embeddings
-from deita_assets.defs.metadata import NOTES, TRIAL, counts, table
+from deita_assets.defs.mending import take_out_refused
+from deita_assets.defs.metadata import NOTES, TRIAL
 from deita_assets.defs.platform import Platform
+from deita_assets.defs.progress import pass_progress
 from deita_assets.defs.scores.assets import scored_pool
+from deita_assets.defs.selection.ledger_config import LedgerConfig
+from deita_assets.defs.selection.ledger_metadata import budgets_of, ledger_metadata
 from deita_assets.defs.steps import OWNERS, asset_step, pooled_sources
 from deita_assets.engines.chosen_parameters import selection_parameters
 from deita_assets.engines.cut import cut_subset
+from deita_assets.engines.ledger_page import ThresholdCurve, curve_over
 from deita_assets.engines.ledger_spec import family
 from deita_assets.engines.parameters import SelectionParameters
-from deita_assets.engines.progress import LOG_EVERY_S, Progress
-from deita_assets.engines.select import OnProgress, PassOptions, make_ledger
-from deita_assets.errors import SettingsError
-from deita_assets.partitions import mixtures, sources
-from deita_assets.stores import ledgers
+from deita_assets.engines.select import OnBest, OnProgress, PassOptions, make_ledger
+from deita_assets.partitions import known_budgets, mixtures, sources
 from deita_assets.stores.ledgers import Scope, StoredLedger
 from deita_assets.stores.pool import pool_version
-
-#: Near-duplicates shown side by side, closest to the threshold first, and characters shown of each.
-EXAMPLES = 5
-_SHOWN = 160
-
-
-class LedgerConfig(dg.Config):
-    """Launchpad settings of a ledger. Leave all as they are for the lasting ledger of the scope."""
-
-    budget: int | None = Field(default=None, ge=1, description="Go on until this many rows are kept.")
-    to_end: bool = Field(default=False, description="Visit every row, whatever the budgets.")
-    threshold: float | None = Field(
-        default=None,
-        gt=-1,
-        le=1,
-        description="Trial: drop a row when its similarity to a kept row is above this.",
-    )
-    aggregation: str | None = Field(
-        default=None, description=f"Trial: how turns add up; one of {', '.join(AGGREGATIONS)}."
-    )
-    selector: str | None = Field(
-        default=None, description=f"Trial: how rows are chosen; one of {', '.join(SELECTORS)}."
-    )
-    seed: int | None = Field(default=None, ge=0, description="Trial: seed of selector `random`.")
-    where: str | None = Field(
-        default=None, description="Trial: a condition in SQL over the columns of `pool` and `scored_pool`."
-    )
-    frozen_base: str | None = Field(
-        default=None,
-        description="Trial: a selection version whose rows stay, before anything else is chosen.",
-    )
-    trial_budgets: list[int] = Field(default=[], description="Trial: publish subsets of these sizes.")
-
-    @property
-    def departures(self) -> dict[str, Any]:
-        """What departs from the settings, by the name of the setting."""
-        named = ("threshold", "aggregation", "selector", "seed", "where", "frozen_base")
-        return {name: value for name in named if (value := getattr(self, name)) is not None}
-
-    @property
-    def is_trial(self) -> bool:
-        """True when anything departs from the settings."""
-        return bool(self.departures)
+from deita_assets.stores.serving import publish
 
 
 def scope_of(platform: Platform, instance: dg.DagsterInstance, kind: str, name: str) -> Scope:
@@ -91,16 +49,14 @@ def parameters_of(
     """Selection parameters of a scope: run config, then settings, then the embedder's own threshold.
 
     Raises:
-        SettingsError: an unknown aggregation or selector.
+        UsageError: run config with a value out of its bounds, or one that would change nothing.
     """
     chosen = selection_parameters(platform.settings, scope.kind, scope.name)
-    parameters = replace(chosen, **config.departures) if config else chosen
-    for what, value, known in (
-        ("aggregation", parameters.aggregation, AGGREGATIONS),
-        ("selector", parameters.selector, SELECTORS),
-    ):
-        if value not in known:
-            raise SettingsError(f"{what} {value!r} is unknown.", cure=f"Use one of {', '.join(known)}.")
+    if config is None:
+        return chosen
+    config.check()
+    parameters = replace(chosen, **config.departures)
+    config.check_with(parameters)
     return parameters
 
 
@@ -114,7 +70,7 @@ def depth_of(
     wanted += [config.budget] if config and config.budget else []
     wanted += config.trial_budgets if config else []
     if not wanted:  # nobody said: a click in the UI; a subset that needs more takes the ledger further itself
-        wanted = [int(budget) for budget in instance.get_dynamic_partitions("budget")]
+        wanted = known_budgets(instance)
     return max(wanted, default=None)
 
 
@@ -123,6 +79,7 @@ def pass_options(
     platform: Platform,
     notes: list[str],
     on_progress: OnProgress | None = None,
+    on_best: OnBest | None = None,
 ) -> PassOptions:
     """How passes run here; what they have to say goes to the run's log and into `notes`."""
 
@@ -131,22 +88,7 @@ def pass_options(
         context.log.info(note)
 
     chosen = platform.settings
-    return PassOptions(chosen.selection_device, chosen.keep_ledgers, on_progress, on_note)
-
-
-def _progress(context: dg.AssetExecutionContext, total: int) -> OnProgress:
-    """Rows/s, rows kept and ETA, every now and then, in the run's log."""
-    n_kept = 0
-    progress = Progress(
-        total, total, lambda now: context.log.info(f"{now.line()}; {n_kept:,} kept"), LOG_EVERY_S
-    )
-
-    def on_progress(visited: int, kept: int) -> None:
-        nonlocal n_kept
-        n_kept = kept
-        progress.advance(visited - progress.rows, visited - progress.rows)
-
-    return on_progress
+    return PassOptions(chosen.selection_device, chosen.keep_ledgers, on_progress, on_note, on_best)
 
 
 def _ledger(
@@ -159,14 +101,19 @@ def _ledger(
         with platform.warehouse.read(f"ledger of {scope.name}: size") as con:
             total = sum(pool_version(con, source)[1] for source in scope.sources)
         notes: list[str] = []
-        done = make_ledger(
-            platform.warehouse, scope, parameters,
-            budget=depth, trial=config.is_trial,
-            options=pass_options(context, platform, notes, _progress(context, total)),
-        )  # fmt: skip
-        shown = _metadata(platform, done, parameters)
-        if notes:
-            shown[NOTES] = "; ".join(notes)
+        passed: list[ThresholdCurve] = []
+        if not config.is_trial:
+            take_out_refused(context, platform, asset)
+        with pass_progress(context, f"{scope.name} {asset}", total, depth) as on_progress:
+            done = make_ledger(
+                platform.warehouse, scope, parameters,
+                budget=depth, trial=config.is_trial,
+                options=pass_options(
+                    context, platform, notes, on_progress,
+                    None if config.is_trial else
+                    lambda best: passed.append(curve_over(best, parameters.threshold)),
+                ),
+            )  # fmt: skip
         if config.is_trial:
             # One key of its own: Dagster lays an observation's metadata over those of the lasting ledger.
             trial = _trial(context, platform, config, done, notes)
@@ -177,9 +124,18 @@ def _ledger(
                     metadata={TRIAL: dg.MetadataValue.json(trial)},
                 )
             )
+            if CURATE_ID not in context.run.tags:  # `curate` publishes at its end
+                publish(platform.home)  # nothing is materialised, so nobody else would
             return
+        shown = ledger_metadata(
+            platform, done, parameters,
+            budgets=budgets_of(platform, context.instance, scope),
+            passed=passed[0] if passed else None, last=_latest(context),
+        )  # fmt: skip
+        if notes:
+            shown[NOTES] = "; ".join(notes)
         yield dg.MaterializeResult(
-            data_version=dg.DataVersion(family(done.spec)), metadata={**metadata, **shown}
+            data_version=dg.DataVersion(family(done.spec)), metadata={**shown, **metadata}
         )
 
 
@@ -210,32 +166,13 @@ def _trial(
     }
 
 
-def _metadata(platform: Platform, ledger: StoredLedger, parameters: SelectionParameters) -> dict[str, Any]:
-    with platform.warehouse.read(f"ledger {ledger.ledger_id}: counts") as con:
-        verdicts = ledgers.verdict_counts(con, ledger.ledger_id)
-        pairs = (
-            ledgers.closest_pairs(con, ledger.ledger_id, EXAMPLES)
-            if platform.settings.sample_rows_in_ui
-            else []
-        )
-    compared = verdicts.get(KEPT, 0) + verdicts.get(NEAR_DUPLICATE, 0)
-    return {
-        "dagster/partition_row_count": ledger.n_rows,
-        "ledger_id": ledger.ledger_id,
-        "selector": parameters.selector,
-        **({} if ledger.threshold is None else {"threshold": ledger.threshold}),
-        "aggregation": parameters.aggregation,
-        "kept": ledger.n_kept,
-        "visited": ledger.n_visited,
-        "drop_rate": round(verdicts.get(NEAR_DUPLICATE, 0) / max(compared, 1), 4),
-        "exhausted": ledger.exhausted,
-        "verdicts": counts(verdicts, "verdict"),
-        "sources": len(ledger.scope.sources),
-        "near_duplicates": table(
-            ["similarity", "dropped", "kept"],
-            [(f"{similarity:.4f}", dropped[:_SHOWN], kept[:_SHOWN]) for similarity, dropped, kept in pairs],
-        ),
-    }
+def _latest(context: dg.AssetExecutionContext) -> Mapping[str, dg.MetadataValue[Any]]:
+    """Metadata of the latest materialisation of this partition; none for the first."""
+    records = context.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=[context.partition_key]), limit=1
+    ).records
+    latest = records[0].asset_materialization if records else None
+    return latest.metadata if latest else {}
 
 
 @dg.asset(
@@ -244,6 +181,7 @@ def _metadata(platform: Platform, ledger: StoredLedger, parameters: SelectionPar
     group_name="selection",
     kinds={"duckdb", "numpy"},
     owners=OWNERS,
+    description=DESCRIPTIONS["selection_ledger"],
     code_version=CODE_VERSIONS["selection_ledger"],
     output_required=False,
     metadata=definition_metadata("selection_ledger", "ledger"),
@@ -266,6 +204,7 @@ def selection_ledger(
     group_name="selection",
     kinds={"duckdb", "numpy"},
     owners=OWNERS,
+    description=DESCRIPTIONS["pooled_ledger"],
     code_version=CODE_VERSIONS["pooled_ledger"],
     output_required=False,
     metadata=definition_metadata("pooled_ledger", "ledger"),

@@ -3,12 +3,14 @@
 What belongs here: the asset. What does not: how the copy is made (stores.serving).
 """
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
 from deita_assets.defs.column_lineage import LINEAGE, SCHEMA, Column, catalog_columns, lineage, schema
+from deita_assets.defs.descriptions import DESCRIPTIONS
 from deita_assets.defs.metadata import table
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.selection.subsets import pooled_subset, selected_subset
@@ -29,6 +31,8 @@ PUBLIC_VIEWS = (
     "lineage",
     "quarantine",
 )
+#: Views whose rows are worth a plot over time.
+_PLOTTED = ("pool", "scores", "scored_pool", "selections", "quarantine")
 
 
 def _columns(con: "duckdb.DuckDBPyConnection") -> tuple[Column, ...]:
@@ -41,12 +45,22 @@ def _columns(con: "duckdb.DuckDBPyConnection") -> tuple[Column, ...]:
     return catalog_columns(rows)
 
 
+#: `nightly_catalog` publishes every night, whatever changed, so an older catalog means that automation stands
+#: still. A machine that was off over a weekend warns until it has caught up. Every other asset is made again only
+#: when what it reads changed: its age says nothing, and Dagster would judge all its partitions by the newest one.
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    fail_window=dt.timedelta(days=8), warn_window=dt.timedelta(hours=36)
+)
+
+
 @dg.asset(
     deps=[selected_subset, pooled_subset],
     group_name="serving",
     kinds={"duckdb"},
     owners=OWNERS,
+    description=DESCRIPTIONS["serving_catalog"],
     code_version=CODE_VERSIONS["serving_catalog"],
+    freshness_policy=FRESHNESS,
     metadata={"dagster/table_name": "serving.duckdb"},
 )
 def serving_catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -59,11 +73,13 @@ def serving_catalog(context: dg.AssetExecutionContext, platform: Platform) -> dg
             columns = _columns(con)
         return dg.MaterializeResult(
             metadata={
+                "views": table(["view", "rows"], [(view, f"{count:,}") for view, count in rows]),
+                **{f"rows_of_{view}": count for view, count in rows if view in _PLOTTED},
+                "path": dg.MetadataValue.path(str(platform.home.serving)),
+                "dagster/uri": platform.home.serving.resolve().as_uri(),
+                "bytes": published.n_bytes,
+                "changed": published.changed,
                 SCHEMA: schema(columns),
                 LINEAGE: lineage(columns),
-                "changed": published.changed,
-                "bytes": published.n_bytes,
-                "path": dg.MetadataValue.path(str(platform.home.serving)),
-                "views": table(["view", "rows"], [(view, f"{count:,}") for view, count in rows]),
             }
         )

@@ -7,8 +7,10 @@ import dagster as dg
 from pydantic import Field
 
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
+from deita_assets.defs.descriptions import DESCRIPTIONS
 from deita_assets.defs.metadata import table
 from deita_assets.defs.platform import Platform
+from deita_assets.defs.run_config import require
 from deita_assets.defs.steps import OWNERS, asset_step
 from deita_assets.engines.compact import KEEP_HOURS, LEAST_HOURS, compact_home
 
@@ -18,8 +20,8 @@ class UpkeepConfig(dg.Config):
 
     keep_hours: float = Field(
         default=KEEP_HOURS,
-        ge=LEAST_HOURS,
-        description="Editions of a table that were current within this time stay.",
+        description=f"Editions of a table that were current within so many hours stay; {LEAST_HOURS:g} or more. "
+        f"Default: {KEEP_HOURS:g}.",
     )
 
 
@@ -27,6 +29,7 @@ class UpkeepConfig(dg.Config):
     group_name="serving",
     kinds={"lancedb", "duckdb"},
     owners=OWNERS,
+    description=DESCRIPTIONS["store_upkeep"],
     code_version=CODE_VERSIONS["store_upkeep"],
 )
 def store_upkeep(
@@ -37,6 +40,8 @@ def store_upkeep(
     Run it by hand or on a schedule of your own, once a week at most; nothing depends on it.
     """
     with asset_step(context, platform, "store_upkeep"):
+        kept = config.keep_hours
+        require(LEAST_HOURS <= kept < float("inf"), "keep_hours", kept, f"{LEAST_HOURS:g} or more")
         done = compact_home(platform.warehouse, keep_hours=config.keep_hours)
         rows = [
             (
@@ -48,6 +53,8 @@ def store_upkeep(
         return dg.MaterializeResult(
             metadata={
                 "tables": table(["table", "fragments", "editions", "bytes"], rows),
+                "bytes_before": sum(one.before.n_bytes for one in done.tables),
+                "bytes_after": sum((one.after or one.before).n_bytes for one in done.tables),
                 "leftovers": len(done.leftovers),
                 "warehouse_bytes": done.warehouse_after.n_bytes if done.warehouse_after else 0,
             }

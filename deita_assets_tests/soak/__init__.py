@@ -1,0 +1,1 @@
+"""A whole installation at work while things change and processes are killed."""

@@ -1,0 +1,5 @@
+-- Turns in the pool of $source with the prompt that complexity scores and its length in characters.
+create temp table checked_turn as
+select t.sample_id, t.complexity_prompt_sha256 as key, length(t.instruction) as n_chars
+from store.turn t
+semi join (select sample_id from store.pool_row where source = $source) r on r.sample_id = t.sample_id;
