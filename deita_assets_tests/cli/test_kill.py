@@ -108,7 +108,7 @@ def test_a_killed_curate_resumes_without_losing_or_doubling_a_row(tmp_path: Path
 #: A curation kills itself as it calls these, one after the other, in the order in which it comes by.
 PLACES = [
     ("raw_pool", "deita_assets.stores.pool:load_staged"),
-    ("raw_pool, committed", "deita_assets.defs.pool.assets:counts"),
+    ("raw_pool, committed", "deita_assets.defs.pool.assets:known_source"),
     ("scored_pool", "deita_assets.stores.scored:replace_scored_pool"),
     ("selection_ledger", "deita_assets.stores.ledgers:save_ledger"),
     ("selection_ledger, without a head", "deita_assets.stores.ledgers:set_ledger_head"),
@@ -127,19 +127,20 @@ _ARMED = (
 
 @pytest.mark.slow
 def test_a_curate_killed_in_each_of_its_steps_in_turn_ends_as_one_never_killed(tmp_path: Path) -> None:
-    home, scorer = tmp_path / "home", {"DEITA_SCORER__NAME": "heuristic"}
-    landing = home / "landing" / "bridges"
-    landing.mkdir(parents=True)
-    _pool(landing / "bridges.jsonl")
+    home, untouched = tmp_path / "home", tmp_path / "never_killed"
+    for one in (home, untouched):
+        (one / "landing" / "bridges").mkdir(parents=True)
+        _pool(one / "landing" / "bridges" / "bridges.jsonl")
+        (one / "deita.toml").write_text('[scorer]\nname = "heuristic"\n', encoding="utf-8")
     curate = ["curate", "--source", "bridges", "--budget", "50", "--json"]
     python, _, _, *arguments = command_line(home, *curate)
     for step, place in PLACES:
         killed = subprocess.run(
             [python, "-c", _ARMED, place, *arguments],
-            env=environment(**scorer), capture_output=True, text=True, timeout=400, check=False,
+            env=environment(), capture_output=True, text=True, timeout=400, check=False,
         )  # fmt: skip
         assert killed.returncode == -signal.SIGKILL, f"{step}: {killed.stdout} {killed.stderr}"
-    done = deita(home, *curate, **scorer)
+    done = deita(home, *curate)
     assert done.code == 0, done.err
 
     history = invariants.open_history(home)
@@ -151,9 +152,7 @@ def test_a_curate_killed_in_each_of_its_steps_in_turn_ends_as_one_never_killed(t
     failed = [run for run in history.get_runs() if run.status is DagsterRunStatus.FAILURE]
     assert len(failed) == len(PLACES)
 
-    untouched = tmp_path / "never_killed"
-    assert deita(untouched, "add", "bridges", str(landing / "bridges.jsonl")).code == 0
-    assert deita(untouched, *curate, **scorer).document["selections"] == done.document["selections"]
+    assert deita(untouched, *curate).document["selections"] == done.document["selections"]
     assert invariants.served_heads(home) == invariants.heads(home) == invariants.heads(untouched)
 
 

@@ -84,7 +84,9 @@ def test_a_removed_file_withdraws_its_rows(home, daemon) -> None:
     assert home.metadata("raw_pool", "tea")["dagster/partition_row_count"] == 9
 
 
-@pytest.mark.parametrize("how", ["most", "all", "folder"])
+@pytest.mark.parametrize(
+    "how", ["folder", *(pytest.param(how, marks=pytest.mark.slow) for how in ("most", "all"))]
+)
 def test_rows_that_leave_all_at_once_are_kept_and_alerted_once(home, daemon, how) -> None:
     first, second = drop(home, "tea", answers=5), drop(home, "tea", "more.jsonl", answers=5, word="another")
     ingested(daemon)
@@ -151,7 +153,10 @@ def test_settings_that_cannot_be_read_stop_the_tick_and_are_alerted_once(home, d
     assert "settings" not in daemon.said["landing"]
 
 
-def test_files_that_fail_are_tried_again_then_given_up_with_one_alert(home, daemon) -> None:
+def test_files_that_fail_are_tried_again_then_given_up_with_one_alert(home, daemon, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "deita_assets.defs.automation.nightly.INTERVAL_S", -60
+    )  # a night looks at older files
     (home.platform.home.landing / "bad").mkdir()
     (home.platform.home.landing / "bad" / "rows.parquet").write_bytes(b"PAR1 no parquet PAR1")
     pauses = [0.0, 60, 120, 240, 480]

@@ -1,4 +1,4 @@
-"""What pages show: numbers that are true, foreign text that stays text, no words of rows where those may not be seen."""
+"""What pages show: numbers that are true, foreign text that stays text, no words of rows where they may not be."""
 
 from __future__ import annotations
 
@@ -51,9 +51,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHome]:
         made.platform.home.settings.write_text(f"budgets = {list(BUDGETS)}\n", encoding="utf-8")
         for source in ("tea", "oak"):
             made.drop(source, rows(source), "a|b [x](y).jsonl")
-        for budget in BUDGETS:
-            made.curate("source", "tea", budget, ["tea"])
-            made.curate("mixture", "all", budget, ["tea", "oak"])
+        made.instance.add_dynamic_partitions("budget", [str(budget) for budget in BUDGETS])
+        made.curate("source", "tea", BUDGETS[0], ["tea"])
+        made.curate("mixture", "all", BUDGETS[0], ["tea", "oak"])
+        for budget in BUDGETS[1:]:
+            assert made.materialise("selected_subset", subset_key("source", "tea", budget)).success
+            assert made.materialise("pooled_subset", subset_key("mixture", "all", budget)).success
         for asset, scope in (("threshold_calibration", "tea"), ("pooled_calibration", "all")):
             assert made.materialise(asset, scope).success
         yield made
@@ -136,7 +139,8 @@ def test_scores_are_told_as_they_are(home: SmallHome) -> None:
     assert told["mean_complexity"].value == pytest.approx(statistics.fmean(complexity), abs=1e-4)
     assert told["mean_quality"].value == pytest.approx(statistics.fmean(quality), abs=1e-4)
     assert told["mean_evol_score"].value == pytest.approx(statistics.fmean(evol), abs=1e-4)
-    text = f"{min(evol):.2f} to {max(evol):.2f}, median {statistics.median(evol):.2f}, mean {statistics.fmean(evol):.2f}"
+    middle = f"median {statistics.median(evol):.2f}, mean {statistics.fmean(evol):.2f}"
+    text = f"{min(evol):.2f} to {max(evol):.2f}, {middle}"
     assert text in said(told["evol_score"])
 
 

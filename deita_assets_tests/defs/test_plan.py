@@ -131,7 +131,9 @@ def test_a_mixture_waits_for_all_of_its_sources_then_is_ranked_then_cut():
     assert (("pooled_ledger",), "all") not in state.requests()
     state.stale -= {("embeddings", "bb")}
     assert state.requests() == [(("pooled_ledger",), "all")]
-    state.stale -= {("pooled_ledger", "all")}
+    state.live = {("pooled_ledger", "all"): "run 1"}
+    assert (state.requests(), state.waiting()) == ([], {"mixture all": "run 1 ranks it"})
+    state.live, state.stale = {}, state.stale - {("pooled_ledger", "all")}
     assert state.requests() == [(("pooled_subset",), "3|all")]
 
 
@@ -197,7 +199,7 @@ def test_nothing_below_a_failed_blocking_check_is_requested():
 
     assert state.requests() == [(("embeddings",), "aa")]
     assert "finite_scores" in state.waiting()["aa"]
-    assert "aa" in state.waiting()["mixture all"]
+    assert state.waiting()["mixture all"] == "cannot go on without aa, which needs a person"
     state.stale |= {("complexity_scores", "aa")}
     made_anew = ("complexity_scores", "embeddings", "scored_pool", "selection_ledger")
     assert state.requests() == [(made_anew, "aa")]
@@ -213,7 +215,8 @@ def test_a_failed_check_of_a_current_source_or_ledger_holds_back_what_reads_it()
 
 
 def test_a_scope_without_rows_requests_nothing_and_says_so():
-    state = State([Source("aa", 0, budgets=(3,))], [Mixture("all", (3,))], stale={("pooled_ledger", "all")})
+    stale = {("pooled_ledger", "all"), ("selection_ledger", "aa")}
+    state = State([Source("aa", 0, budgets=(3,))], [Mixture("all", (3,))], stale=stale)
 
     assert state.requests() == []
     assert "no rows" in state.waiting()["aa"]

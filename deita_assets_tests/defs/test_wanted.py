@@ -61,7 +61,9 @@ def test_exclusion_sets_are_not_selected_from_and_embedded_when_vectors_are_comp
 
 
 def test_sources_without_rows_are_coming_or_missing():
-    there = known(sources=("aa", "new"), pools={"aa": 4, "out": 0}, mixtures=frozenset({"all", "part"}))
+    there = known(
+        sources=("aa", "new", "out"), pools={"aa": 4, "out": 0}, mixtures=frozenset({"all", "part"})
+    )
     found = of({"budgets": [3], "mixtures": {"part": {"sources": ["aa", "new", "nowhere"]}}}, there)
     mixtures = {one.name: one for one in found.mixtures}
 

@@ -25,11 +25,13 @@ class Landed:
 
     Attributes:
         state: digest of names, sizes and times; None when the folder cannot be listed.
+        waits: there is something to read: files, or a dataset of the hub.
         trouble: why not.
         cure: what to do about it.
     """
 
     state: str | None
+    waits: bool = True
     trouble: str | None = None
     cure: str = ""
 
@@ -43,8 +45,8 @@ def look_at_landing(home: Home, settings: DeitaSettings, known: set[str]) -> dic
     mixtures = set(settings.mixture_names)
     found = {}
     for name in sorted(names - mixtures):
-        one = _look(home, name, always=name in known or bool(settings.source(name).hub))
-        if one:
+        one = _look(home, name, from_hub=bool(settings.source(name).hub))
+        if one.waits or name in known:
             found[name] = one
     return found
 
@@ -62,16 +64,17 @@ def quiet_since(home: Home, source: str) -> float:
     return max(times)
 
 
-def _look(home: Home, source: str, *, always: bool) -> Landed | None:
+def _look(home: Home, source: str, *, from_hub: bool) -> Landed:
     try:
-        if not landing_paths(home, source) and not always:
-            return None
-        return Landed(landing_state(home, source))
+        waits = from_hub or bool(landing_paths(home, source))
+        return Landed(landing_state(home, source), waits)
     except DeitaError as error:
-        return Landed(None, error.message.removeprefix(f"source {source!r}: "), error.cure)
+        return Landed(None, trouble=error.message.removeprefix(f"source {source!r}: "), cure=error.cure)
     except OSError as error:
         return Landed(
-            None, f"its folder in landing cannot be listed: {error.strerror}.", "Check that it may be read."
+            None,
+            trouble=f"its folder in landing cannot be listed: {error.strerror}.",
+            cure="Check that it may be read.",
         )
 
 

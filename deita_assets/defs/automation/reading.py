@@ -115,7 +115,7 @@ def _source(
     return Source(
         name=name,
         rows=pool.rows if pool else None,
-        landed=pool is not None or landed is not None,
+        landed=pool is not None or (landed is not None and landed.waits),
         settled=settled(name),
         trouble=f"{landed.trouble} {landed.cure}" if landed and landed.trouble else None,
         scored=name in chosen.scored,

@@ -25,7 +25,7 @@ from deita_assets.stores.ledgers import Scope, StoredLedger
 #: Metadata key of the picture of kept rows against the threshold.
 THRESHOLD_CURVE = "threshold_curve"
 #: Thresholds besides its own that the line below the picture tells of.
-_TOLD = (0.8, 0.85, 0.9, 0.95)
+_TOLD = (0.7, 0.8, 0.9, 0.95)
 
 
 def budgets_of(platform: Platform, instance: dg.DagsterInstance, scope: Scope) -> list[int]:
@@ -144,7 +144,7 @@ def _curve(
         return {THRESHOLD_CURVE: last[THRESHOLD_CURVE]} if same else {}
     if not curve.visited:
         return {}
-    covers = f"calibration {curve.calibration_id}" if curve.calibration_id else "no filter but the threshold"
+    by = f"by calibration {curve.calibration_id}, " if curve.calibration_id else ""
     told = ", ".join(
         f"{point.threshold:g} keeps {point.kept:,}"
         for point in curve.points
@@ -154,7 +154,7 @@ def _curve(
         [point.threshold for point in curve.points], [point.kept for point in curve.points],
         visited=curve.visited, current=ledger.threshold,
     )  # fmt: skip
-    caption = f"of the best {curve.visited:,} rows ({covers}): {told}"
+    caption = f"{by}of the best {curve.visited:,} rows: {told}"
     return {THRESHOLD_CURVE: picture(drawn, "rows kept against the threshold", caption)}
 
 
