@@ -78,12 +78,22 @@ def model_in_this_process(
 
 @contextmanager
 def small_home(folder: Path) -> Iterator[SmallHome]:
-    """A small home with an instance of its own, both below `folder`; empty, or what a copy of another holds."""
+    """A small home with an instance of its own, both below `folder`; empty, or what a copy of another holds.
+
+    Models are replaced in the whole process as long as it is open: not for fixtures that outlive a module.
+    """
     stored = folder / "instance"
     stored.mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch, dg.instance_for_test(temp_dir=str(stored)) as instance:
         for module in ("scores", "embeddings"):
             patch.setattr(f"deita_assets.defs.{module}.assets.run_model_child", model_in_this_process)
+        yield SmallHome(instance, folder / "home")
+
+
+@contextmanager
+def looked_at(folder: Path) -> Iterator[SmallHome]:
+    """What `small_home` left below `folder`, to be read: the process around it stays as it is."""
+    with dg.DagsterInstance.from_config(str(folder / "instance")) as instance:
         yield SmallHome(instance, folder / "home")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from deita_assets_tests.defs.small_home import rows, small_home
-from deita_assets_tests.defs.test_recuration import Home
+from deita_assets_tests.defs.small_home import rows
+from deita_assets_tests.defs.test_recuration import Home, automated
 
 pytestmark = pytest.mark.slow
 #: Rows that always stand, and the most that come and go: fewer than 20 % of them, which the guard lets leave.
@@ -68,9 +68,8 @@ def subsets(home: Home) -> dict[tuple[str, str], str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_events_end_where_a_fresh_home_does(tmp_path: Path, monkeypatch, seed: int) -> None:
-    with small_home(tmp_path / "lived") as made:
-        home = Home(made, monkeypatch)
+def test_random_events_end_where_a_fresh_home_does(tmp_path: Path, seed: int) -> None:
+    with automated(tmp_path / "lived") as home:
         person = Person(home, seed)
         for _ in range(12):
             person.acts()
@@ -87,8 +86,7 @@ def test_random_events_end_where_a_fresh_home_does(tmp_path: Path, monkeypatch, 
         lived, text = subsets(home), person.text
         landing = home.folder
 
-        with small_home(tmp_path / "fresh") as other:
-            fresh = Home(other, monkeypatch)
+        with automated(tmp_path / "fresh") as fresh:
             shutil.copytree(landing, fresh.folder, dirs_exist_ok=True)
             fresh.settings(text)
             fresh.daemon.settle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -58,18 +59,24 @@ class Home:
             )
 
 
+@contextmanager
+def automated(folder: Path) -> Iterator[Home]:
+    """A small home with automation; what a test patches is undone before what `small_home` patched beneath it."""
+    with small_home(folder) as made, pytest.MonkeyPatch.context() as patch:
+        yield Home(made, patch)
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch) -> Iterator[Home]:
-    with small_home(tmp_path) as made:
-        yield Home(made, monkeypatch)
+def home(tmp_path: Path) -> Iterator[Home]:
+    with automated(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory) -> Path:
     """Folder of a home with sources `aa`, `bb` and budget 3 of both and of `all`, everything current."""
     folder = tmp_path_factory.mktemp("template")
-    with pytest.MonkeyPatch.context() as patch, small_home(folder) as made:
-        home = Home(made, patch)
+    with automated(folder) as home:
         home.settings("budgets = [3]\n")
         home.drop("aa", rows("aa", 6))
         home.drop("bb", rows("bb", 5))
@@ -78,11 +85,11 @@ def template(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def settled(template: Path, tmp_path: Path, monkeypatch) -> Iterator[Home]:
+def settled(template: Path, tmp_path: Path) -> Iterator[Home]:
     """A copy of the template."""
     shutil.copytree(template, tmp_path / "copy")
-    with small_home(tmp_path / "copy") as made:
-        yield Home(made, monkeypatch)
+    with automated(tmp_path / "copy") as made:
+        yield made
 
 
 def test_files_end_in_published_subsets_and_then_all_is_quiet(home: Home) -> None:
