@@ -42,6 +42,10 @@ PAGES = [
         "docs/versions.md",
         "docs/sql.md",
         "docs/exports.md",
+        "docs/automation.md",
+        "docs/runs.md",
+        "docs/checks.md",
+        "docs/ui.md",
         "docs/atlas.md",
     )
 ]
