@@ -44,12 +44,14 @@ class Daemon:
 
     def tick(self, name: str) -> list[dg.RunRequest]:
         """One evaluation; what it requests under a run key that was used before is dropped, as the daemon does."""
-        context = dg.build_sensor_context(
+        # Contexts are closed at once: left to the garbage collector they close Dagster's state out of order, some
+        # time later, and whatever the process then loads looks into an instance that is gone.
+        with dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursors.get(name),
             resources={"platform": self.home.platform},
-        )
-        done = _SENSORS[name](context)
+        ) as context:
+            done = _SENSORS[name](context)
         self.cursors[name] = done.cursor
         self.said[name] = str(done.skip_reason.skip_message) if done.skip_reason else ""
         for request in done.dynamic_partitions_requests or []:
@@ -60,13 +62,13 @@ class Daemon:
 
     def night(self, minute: int = 0) -> list[dg.RunRequest]:
         """One evaluation of the schedule."""
-        context = dg.build_schedule_context(
+        with dg.build_schedule_context(
             self.instance,
             scheduled_execution_time=dt.datetime(2026, 1, 1, 3, minute, tzinfo=dt.UTC),
             repository_def=self.repository,
             resources={"platform": self.home.platform},
-        )
-        done = nightly_recuration.evaluate_tick(context)
+        ) as context:
+            done = nightly_recuration.evaluate_tick(context)
         self.said["night"] = done.skip_message or ""
         return list(done.run_requests or [])
 

@@ -93,8 +93,11 @@ def small_home(folder: Path) -> Iterator[SmallHome]:
 @contextmanager
 def looked_at(folder: Path) -> Iterator[SmallHome]:
     """What `small_home` left below `folder`, to be read: the process around it stays as it is."""
-    with dg.DagsterInstance.from_config(str(folder / "instance")) as instance:
+    instance = dg.DagsterInstance.from_config(str(folder / "instance"))
+    try:
         yield SmallHome(instance, folder / "home")
+    finally:
+        instance.dispose()
 
 
 def key(scope_kind: str, scope: str, budget: int) -> str:

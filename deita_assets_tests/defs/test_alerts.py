@@ -114,13 +114,13 @@ class Watch:
         before = len(lines(self.home))
         platform = Platform(home_path=str(self.home.root))
         for name, sensor in SENSORS.items():
-            context = dg.build_sensor_context(
+            with dg.build_sensor_context(
                 instance=self.instance,
                 cursor=self.cursors[name],
                 resources={"platform": platform},
                 repository_name="__repository__",  # runs of the command line belong to none
-            )
-            ticked = sensor.evaluate_tick(context)
+            ) as context:
+                ticked = sensor.evaluate_tick(context)
             assert [one.error for one in ticked.dagster_run_reactions or [] if one.error] == []
             self.cursors[name] = ticked.cursor
         return [

@@ -46,11 +46,10 @@ def test_a_catalog_grows_old(
 
 def test_the_catalog_is_published_each_night_once_there_is_one(settled: SmallHome) -> None:
     """Whatever changed: so a quiet home keeps a young catalog."""
-    with dg.instance_for_test() as bare:
-        skipped = nightly_catalog(dg.build_schedule_context(instance=bare))
-        assert isinstance(skipped, dg.SkipReason)
-    request = nightly_catalog(dg.build_schedule_context(instance=settled.instance))
-    assert isinstance(request, dg.RunRequest)
+    with dg.instance_for_test() as bare, dg.build_schedule_context(instance=bare) as context:
+        assert isinstance(nightly_catalog(context), dg.SkipReason)
+    with dg.build_schedule_context(instance=settled.instance) as context:
+        assert isinstance(nightly_catalog(context), dg.RunRequest)
     assert nightly_catalog.default_status is dg.DefaultScheduleStatus.RUNNING
     assert "serving_catalog" in str(
         defs.resolve_job_def(nightly_catalog.job_name).asset_layer.selected_asset_keys

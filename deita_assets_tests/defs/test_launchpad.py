@@ -188,5 +188,5 @@ def test_partitions_that_name_nothing_hinder_nothing_else(stray) -> None:
     assert stray.stale("aa") == []
     stray.curate("mixture", "all", 2, ["aa"])
     assert stray.latest("pooled_subset", key("mixture", "all", 2)) is not None
-    context = dg.build_sensor_context(instance=stray.instance, resources={"platform": stray.platform})
-    assert landing_sensor(context) is not None
+    with dg.build_sensor_context(instance=stray.instance, resources={"platform": stray.platform}) as context:
+        assert landing_sensor(context) is not None
