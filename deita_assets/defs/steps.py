@@ -6,6 +6,7 @@ What belongs here: the thin common frame of an asset. What does not: any one ass
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from deita_assets.defs.processes import sign_run
 from deita_assets.defs.progress import observed, progress_shown
 from deita_assets.errors import DeitaError
 from deita_assets.partitions import check_partition
+from deita_assets.settings import DeitaSettings
 from deita_assets.stores import pool
 
 OWNERS = ["team:data-curation"]
@@ -63,9 +65,11 @@ def asset_step(context: dg.AssetExecutionContext, platform: Platform, asset: str
         raise
 
 
-def staleness(instance: dg.DagsterInstance, platform: Platform) -> Staleness:
-    """The staleness rule over the present state of a home."""
-    return Staleness(instance, platform.home, platform.settings, lambda: pooled_sources(instance))
+def staleness(
+    instance: dg.DagsterInstance, platform: Platform, settings: DeitaSettings | None = None
+) -> Staleness:
+    """The staleness rule over the present state of a home, and its present settings unless they are given."""
+    return Staleness(instance, platform.home, settings or platform.settings, lambda: pooled_sources(instance))
 
 
 def pooled_sources(instance: dg.DagsterInstance) -> list[str]:
@@ -107,7 +111,7 @@ def run_model_child(
         report = Path(folder) / "report.json"
         command = [
             sys.executable, "-m", "deita_assets.engines.child", step, context.partition_key,
-            "--home", str(home.root), "--report", str(report),
+            "--home", str(home.root), "--report", str(report), "--parent", str(os.getpid()),
         ]  # fmt: skip
         try:
             with progress_shown(context, f"{context.partition_key} {step}") as show:

@@ -46,7 +46,7 @@ PERMANENT = 3
 def main(arguments: list[str] | None = None) -> int:
     """Run one step for one source; writes its outcome as JSON to the report file."""
     options = _parse(arguments)
-    _end_with_parent()
+    _end_with_parent(options.parent or os.getppid())
     report = Path(options.report) if options.report else None
     try:
         with _channel(options.step, options.source) as (show, every_s):
@@ -117,6 +117,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("source")
     parser.add_argument("--home", required=True)
     parser.add_argument("--report")
+    parser.add_argument("--parent", type=int)
     return parser.parse_args(arguments)
 
 
@@ -139,9 +140,11 @@ def _say(line: str) -> None:
     sys.stderr.write(line)
 
 
-def _end_with_parent() -> None:
-    """End this process within a second of its parent's death, so that no orphan scores on."""
-    parent = os.getppid()
+def _end_with_parent(parent: int) -> None:
+    """End this process within a second of its parent's death, so that no orphan scores on.
+
+    The parent is named by itself: one that died while this process still imported is known by nothing else.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -98,8 +98,8 @@ class Fetch:
             return fetched
         n_bytes = self._download(missing)
         record = self._recorded([*whole, *missing], away)
-        self._put(record, missing, removed)
-        return replace(fetched, files=record.files, n_bytes=n_bytes)
+        removed = self._put(record, missing, wanted)
+        return replace(fetched, files=record.files, removed=removed, n_bytes=n_bytes)
 
     def _refuse_blocked(self, file: HubFile) -> None:
         """Refuse what would lead out of landing, before anything is fetched."""
@@ -143,7 +143,7 @@ class Fetch:
         return tuple(
             path
             for path, place, sha256 in others
-            if place.is_file() and not place.is_symlink() and file_sha256(place) == sha256
+            if not _is_led_away(self.folder, path) and place.is_file() and file_sha256(place) == sha256
         )
 
     def _download(self, missing: list[HubFile]) -> int:
@@ -189,12 +189,19 @@ class Fetch:
         staged = self.staging / file.path
         return staged if staged.is_file() else self.folder / file.path
 
-    def _put(self, record: HubRecord, missing: list[HubFile], removed: tuple[str, ...]) -> None:
-        """Move the fetched files to their places and the former ones away, while no ingest reads them."""
+    def _put(self, record: HubRecord, missing: list[HubFile], wanted: tuple[HubFile, ...]) -> tuple[str, ...]:
+        """Move the fetched files to their places and the former ones away, while no ingest reads them.
+
+        Landing is looked at again: people may have put files there while others were downloaded.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         with file_lock(
             self.ingest_lock, f"put files of {self.origin.hub} into landing/{self.origin.source}/"
         ):
+            for file in missing:
+                self._refuse_blocked(file)
+                self._stands(file)
+            removed = self._removed(wanted)
             write_record(self.folder, record)
             for file in missing:
                 place = self.folder / file.path
@@ -204,6 +211,7 @@ class Fetch:
                 remove(self.folder, path)
             write_record(self.folder, replace(record, complete=True))
         shutil.rmtree(self.folder / STAGING, ignore_errors=True)
+        return removed
 
 
 def shown_bytes(size: int) -> str:
@@ -218,8 +226,15 @@ def _parents(folder: Path, path: str) -> list[Path]:
     return [folder / parent for parent in Path(path).parents if parent.parts]
 
 
+def _is_led_away(folder: Path, path: str) -> bool:
+    """True when a link stands on the way to a file, or in its place: what it leads to is not of the hub."""
+    return any(place.is_symlink() for place in (folder, folder / path, *_parents(folder, path)))
+
+
 def remove(folder: Path, path: str) -> None:
-    """Remove a file, and the folders that it leaves empty."""
+    """Remove a file, and the folders that it leaves empty; nothing that a link leads to."""
+    if _is_led_away(folder, path):
+        return
     (folder / path).unlink(missing_ok=True)
     for parent in _parents(folder, path):
         try:

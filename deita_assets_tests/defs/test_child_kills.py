@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -89,3 +92,13 @@ def test_a_child_that_dies_every_time_fails_the_run_and_the_next_one_resumes(
     assert hand.materialise("complexity_scores", "tea").success
     metadata = hand.metadata("complexity_scores", "tea")
     assert (metadata["reused"], metadata["computed"]) == (N_ROWS, 0)
+
+
+def test_a_child_whose_run_died_while_it_started_ends_at_once(hand: Hand, tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [sys.executable, "-m", "deita_assets.engines.child", "complexity", "tea"]
+    command += ["--home", str(hand.platform.home.root), "--parent", str(gone.pid)]
+    (tmp_path / "plan").write_text("", encoding="utf-8")
+    assert subprocess.run(command, timeout=120).returncode == -signal.SIGKILL
+    assert not (hand.platform.home.lance / "scores.lance").exists()

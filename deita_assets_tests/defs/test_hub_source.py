@@ -68,6 +68,23 @@ def test_a_run_fetches_what_settings_name_and_a_newer_id_takes_the_old_rows_away
     assert hand.metadata("raw_pool", "tea")["withheld"] == 3
 
 
+def test_settings_written_during_a_download_are_not_taken_for_read(hand, monkeypatch):
+    from deita_assets.engines import hub_fetch
+
+    real = hub_fetch.download
+
+    def download(*arguments):
+        want(hand, B)
+        return real(*arguments)
+
+    want(hand, A)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub_fetch, "download", download)
+        assert hand.materialise("raw_pool", "tea").success
+    assert hand.metadata("raw_pool", "tea")["hub"] == hub_id(A)
+    assert "raw_pool" in hand.stale("tea")
+
+
 @pytest.mark.slow  # test_ingest_changes has the rule about removals
 def test_a_run_that_died_between_fetch_and_ingest_is_made_good_by_the_next(hand, hub, monkeypatch):
     want(hand, A)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import stat
+from contextlib import contextmanager
 
 import pytest
 
@@ -221,6 +222,32 @@ class TestBesideFilesOfPeople:
         fetch(C)
         assert sorted(stands(home)) == ["small.json", "train.jsonl"]
 
+    def test_one_that_came_during_the_download_is_not_replaced(self, home, fetch, land, monkeypatch):
+        during = _while_downloading(monkeypatch, lambda: land("tea", "train.jsonl", b"mine"))
+        with during, pytest.raises(SourceFileError, match=r"train\.jsonl stands in the place"):
+            fetch()
+        assert stands(home) == {"train.jsonl": b"mine"}
+        assert not (home.source_landing("tea") / ".hub.json").exists()
+
+    def test_one_that_was_changed_during_the_download_is_not_removed(
+        self, home, hub, fetch, land, monkeypatch
+    ):
+        fetch()
+        hub.commits[B] = {"small.json": b"[2]"}
+        with _while_downloading(monkeypatch, lambda: land("tea", "train.jsonl", b"mine")):
+            assert "train.jsonl" not in fetch(B).removed
+        assert stands(home) == {"small.json": b"[2]", "train.jsonl": b"mine"}
+
+    def test_nothing_is_removed_where_a_link_leads(self, home, hub, fetch, tmp_path):
+        hub.commits[B] = {"train.jsonl": FIRST["train.jsonl"]}
+        hub.commits[C] = {**hub.commits[B], "deep/more.jsonl": jsonl(ROWS[:1])}
+        fetch(C)
+        deep, elsewhere = home.source_landing("tea") / "deep", tmp_path / "elsewhere"
+        deep.rename(elsewhere)
+        deep.symlink_to(elsewhere)
+        fetch(B)
+        assert (elsewhere / "more.jsonl").read_bytes() == jsonl(ROWS[:1])
+
     def test_an_equal_one_is_taken_for_the_hubs(self, home, hub, fetch, land):
         land("tea", "train.jsonl", FIRST["train.jsonl"])
         assert fetch(path="/train.jsonl").new == ()
@@ -234,6 +261,22 @@ class TestBesideFilesOfPeople:
         hubs.refuse_hub_places(home, "tea", [same, tmp_path / "else.json"])
         with pytest.raises(SourceFileError, match="Rename it"):
             hubs.refuse_hub_places(home, "tea", [mine])
+
+
+@contextmanager
+def _while_downloading(monkeypatch, act):
+    """A person acts while files come in."""
+    from deita_assets.engines import hub_fetch
+
+    real = hub_fetch.download
+
+    def download(*arguments):
+        act()
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hub_fetch, "download", download)
+        yield
 
 
 class _Killed(BaseException):

@@ -92,10 +92,12 @@ def raw_pool(
     source = context.partition_key
     with asset_step(context, platform, "raw_pool") as metadata:
         config.check(source)
-        chosen = platform.settings.source(source)
+        settings = platform.settings
+        chosen = settings.source(source)
         if chosen.hub:
             fetch(platform.home, source, parse_hub_id(chosen.hub), say=context.log.info)
-            metadata[INPUTS] = staleness(context.instance, platform).inputs("raw_pool", source)
+            # By the settings that are acted on: those written during a download of minutes make it stale again.
+            metadata[INPUTS] = staleness(context.instance, platform, settings).inputs("raw_pool", source)
         reading = SourceReading(
             format=config.format or chosen.format,
             field_map=config.field_map or chosen.field_map,
@@ -103,7 +105,7 @@ def raw_pool(
             accept_removals=config.accept_removals,
             by_hand=frozenset(config.by_hand),
             let_go=let_go(platform.home, source),
-            answers_required=source not in platform.settings.exclusion_sources,
+            answers_required=source not in settings.exclusion_sources,
         )
         began = monotonic()
         with bytes_progress(context, f"{source} files") as on_bytes:
