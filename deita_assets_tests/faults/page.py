@@ -4,8 +4,8 @@
     python -m deita_assets_tests.faults.page /tmp/faults.jsonl            # writes the page
     python -m deita_assets_tests.faults.page /tmp/faults.jsonl --check    # fails if the page says something else
 
-Between the two marks of the page stands what is generated; what is around them is written by hand. Times of random
-tests differ from run to run; `--check` compares faults and what was seen of them.
+Between the two marks of the page stands what is generated; what is around them is written by hand. `--check` compares
+the faults, how they were injected and their outcomes; figures of what was seen may differ from machine to machine.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from deita_assets_tests.faults.matrix import GROUPS, OUTCOMES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+_CELL_END = re.compile(r"(?<!\\)\|")  # an escaped bar is text
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 
 
@@ -68,8 +69,15 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
-def _without_times(generated: str) -> set[str]:
-    return {line.rsplit("|", 2)[0] for line in generated.strip().splitlines() if line}
+def _faults(generated: str) -> set[str]:
+    """Rows without what was seen and how often, each below the title of its group."""
+    found, title = set(), ""
+    for line in generated.splitlines():
+        title = line if line.startswith("### ") else title
+        if title and line.startswith("|"):
+            cells = _CELL_END.split(line)[1:5]
+            found.add(f"{title}:{'|'.join(cells)}")
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not given.check:
         PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}", encoding="utf-8")
         return 0
-    stale = sorted(_without_times(standing) ^ _without_times(made))
+    stale = sorted(_faults(standing) ^ _faults(made))
     for line in stale:
         sys.stderr.write(f"{line}\n")
     if stale:
