@@ -9,6 +9,7 @@ What belongs here: exception classes, and nothing that can fail on its own.
     │   └── NotFoundError           an id, version or source that does not exist
     ├── ParseError                  one row is not a conversation; goes to quarantine, never past ingest
     ├── SourceFileError             a whole file cannot be read (wrong encoding, broken Parquet footer)
+    ├── QuarantineLimitError        too many rows of an ingest are malformed; the pool is as it was
     ├── HubError                    a dataset on the hub cannot be had, or is not what the hub lists
     ├── AccountingError             rows read != rows in pool + exact duplicates + quarantined
     ├── LockTimeoutError            another process holds a store; names its pid and run
@@ -80,6 +81,10 @@ class ParseError(DeitaError):
 
 class SourceFileError(DeitaError):
     """A whole file cannot be read; the other files of its source are untouched."""
+
+
+class QuarantineLimitError(DeitaError):
+    """Too many rows of an ingest are malformed: the pool is as it was, and what was wrong with them can be read."""
 
 
 class HubError(DeitaError):

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from deita_assets.core.hub_names import parse_hub_id
 from deita_assets.core.names import validate_budget, validate_mixture_name, validate_source_name
+from deita_assets.core.quarantine_limit import ROWS, SHARE, QuarantineLimit
 from deita_assets.errors import InvalidNameError, SettingsError
 from deita_assets.stores.home import HOME_VARIABLE, Home
 
@@ -29,6 +30,7 @@ ALL = "all"
 Aggregation = Literal["sum", "mean", "max", "first", "last"]
 SelectorName = Literal["repr_filter", "score_only", "random", "k_center", "facility_location"]
 Threshold = Annotated[float, Field(gt=-1, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _budgets(values: list[int]) -> list[int]:
@@ -46,6 +48,19 @@ def _hub_id(value: str) -> str:
 
 
 HubName = Annotated[str, AfterValidator(_hub_id)]
+
+
+def _no_address(value: str) -> str:
+    if "://" in value:
+        raise InvalidNameError(
+            "found an address, expected a folder or file, or for models a hub id such as ORG/NAME.",
+            cure="Nothing is fetched from addresses. What was found is kept out of this message: it may hold a password.",
+        )
+    return value
+
+
+#: A folder or file on this machine, or the hub id of a model.
+Place = Annotated[str, AfterValidator(_no_address)]
 
 
 class _Section(BaseModel):
@@ -108,6 +123,9 @@ class SourceSettings(SelectionSettings):
     field_map: dict[str, str] = Field(default_factory=dict)
     #: Where it comes from: `hf://datasets/ORG/NAME@REVISION`, with a path or pattern behind it if not all is wanted.
     hub: HubName | None = None
+    #: None means the common ones.
+    quarantine_limit: Share | None = None
+    quarantine_rows: int | None = Field(default=None, ge=1)
 
 
 class MixtureSettings(SelectionSettings):
@@ -120,7 +138,7 @@ class MixtureSettings(SelectionSettings):
     #: Rows of a source at most, whatever the budget.
     caps: dict[str, Annotated[int, Field(ge=0)]] = {}
     #: Share of the budget that a source may fill at most, and rows that it gets at least. One pass for each budget.
-    shares: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    shares: dict[str, Share] = {}
     floors: dict[str, Annotated[int, Field(ge=0)]] = {}
 
 
@@ -129,9 +147,9 @@ class ScorerSettings(_Section):
 
     name: Literal["distilled", "heuristic", "deita"] = "distilled"
     #: Folder with `complexity.safetensors` and `quality.safetensors` of `distilled`; the shipped heads by default.
-    heads: str | None = None
-    complexity_model: str | None = None
-    quality_model: str | None = None
+    heads: Place | None = None
+    complexity_model: Place | None = None
+    quality_model: Place | None = None
     #: Of hub ids; a measure's own one wins over the common one.
     revision: str | None = None
     complexity_revision: str | None = None
@@ -146,7 +164,7 @@ class EmbedderSettings(_Section):
     """Which embedder; `sentence` and `causal_lm` take a model's folder or hub id."""
 
     name: Literal["minilm", "sentence", "causal_lm"] = "minilm"
-    model: str | None = None
+    model: Place | None = None
     device: str = "cpu"
     revision: str | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -163,10 +181,10 @@ class EmbedderSettings(_Section):
 class TrainingSettings(_Section):
     """What the assets of group `scorer_training` learn from and judge with; None means the shipped graded set."""
 
-    complexity_set: str | None = None
-    quality_set: str | None = None
+    complexity_set: Place | None = None
+    quality_set: Place | None = None
     #: Folder with labelled sets of other people, `complexity/*.jsonl` and `quality/*.jsonl`, to judge with.
-    labels: str | None = None
+    labels: Place | None = None
 
 
 class DeitaSettings(BaseSettings):
@@ -188,6 +206,9 @@ class DeitaSettings(BaseSettings):
     mixtures: dict[str, MixtureSettings] = {}
     #: Sources to keep selections clear of, such as evaluation sets; they are in no mixture that does not name them.
     exclusion_sets: list[str] = []
+    #: An ingest is refused when more than this share of the rows that it reads, and at least so many, are malformed.
+    quarantine_limit: Share = SHARE
+    quarantine_rows: int = Field(default=ROWS, ge=1)
     #: Ledgers kept whole for each scope besides those that something current stands on.
     keep_ledgers: int = Field(default=5, ge=0)
     #: Where a selection compares vectors: `cpu`, or a torch device. It has no influence on what is selected.
@@ -227,6 +248,14 @@ class DeitaSettings(BaseSettings):
     def source(self, name: str) -> SourceSettings:
         """Settings of one source; defaults when it has none."""
         return self.sources.get(name, SourceSettings())
+
+    def malformed_allowed(self, source: str) -> QuarantineLimit:
+        """How many malformed rows an ingest of a source may bring: its own limit, else the common one."""
+        own = self.source(source)
+        return QuarantineLimit(
+            self.quarantine_limit if own.quarantine_limit is None else own.quarantine_limit,
+            self.quarantine_rows if own.quarantine_rows is None else own.quarantine_rows,
+        )
 
     def mixture(self, name: str) -> MixtureSettings:
         """Settings of one mixture.
@@ -329,8 +358,16 @@ def load_settings(home: Home) -> DeitaSettings:
 def _written(home: Home) -> dict[str, Any]:
     """The keys of `deita.toml`; refused here when unknown, because pydantic takes `_names` for its own options."""
     try:
-        text = home.settings.read_text(encoding="utf-8") if home.settings.exists() else ""
-        keys = tomllib.loads(text)
+        keys = tomllib.loads(home.settings.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(
+            f"deita.toml cannot be read: {error.strerror}.",
+            cure="Make it a file that may be read, or remove it.",
+        ) from error
+    except RecursionError as error:
+        raise SettingsError("deita.toml is nested too deeply.", cure="Correct its brackets.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"deita.toml is not TOML in UTF-8: {error}.", cure="Correct that line."

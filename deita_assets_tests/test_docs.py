@@ -46,6 +46,8 @@ PAGES = [
         "docs/runs.md",
         "docs/checks.md",
         "docs/ui.md",
+        "docs/integrity.md",
+        "docs/reliability.md",
         "docs/atlas.md",
     )
 ]

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -174,6 +175,34 @@ def test_an_unknown_key_in_a_variable(load):
 )
 def test_wrong_values_are_refused_with_their_place(load, text, place):
     assert place in refused(load, text)
+
+
+def test_nesting_without_end_is_refused(load):
+    assert "nested" in refused(load, "budgets = " + "[" * 5000)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")],
+    ids=lambda e: e.strerror,
+)
+def test_a_file_that_cannot_be_read_is_refused_and_is_not_an_empty_one(load, monkeypatch, error):
+    def failing(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Path, "read_text", failing)
+    assert error.strerror in refused(load)
+
+
+def test_a_folder_in_its_place_is_refused(home):
+    home.settings.mkdir()
+    with pytest.raises(SettingsError, match="Is a directory"):
+        load_settings(home)
+
+
+def test_a_file_that_leaves_as_it_is_read_is_an_empty_one(home, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    assert load_settings(home).budgets == []
 
 
 @pytest.mark.parametrize("value", ["1,2", "5", "[0]", "{}", "[1", ""])

@@ -6,7 +6,6 @@ What belongs here: the list of commands and the last line of defence for errors.
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 import traceback
 from typing import Any
@@ -35,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "withdraw": ("withdraw", "Take files out of a source; reversible."),
     "takedown": ("takedown", "Keep rows out of every future selection; permanent."),
     "compact": ("compact", "Merge small fragments of the stores and drop their old editions."),
+    "verify": ("verify", "Audit the stores and subsets row by row, and repair what is damaged."),
     "doctor": ("doctor", "Check this machine, this home and its stores."),
     "dev": ("dev", "Dagster UI and daemon on loopback."),
 }
@@ -106,9 +106,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(arguments: list[str], kind: str, message: str, cure: str, code: int) -> None:
+    from deita_assets.cli.session import json_text, printable
+
     document: dict[str, Any] = {"error": kind, "message": message, "cure": cure}
     if "--json" in arguments:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(document) + "\n")
     else:
-        sys.stderr.write(f"error: {message}\n" + (f"  cure: {cure}\n" if cure else ""))
+        sys.stderr.write(printable(f"error: {message}\n" + (f"  cure: {cure}\n" if cure else "")))
     sys.exit(code)

@@ -18,6 +18,7 @@ from deita_assets.cli.add_hub import add_hub, one_hub_id, show_hub_files
 from deita_assets.cli.session import Session, one_line, with_session
 from deita_assets.core.hub_names import is_hub_id
 from deita_assets.core.names import validate_source_name
+from deita_assets.core.quarantine_limit import malformed_only
 from deita_assets.errors import DeitaError, NotFoundError, UsageError
 
 
@@ -82,16 +83,11 @@ def command(
 def _nothing_read(session: Session, source: str, report: dict[str, Any]) -> DeitaError:
     """Why no row of a source came into its pool, and what to do about it."""
     from deita_assets.engines.landing import landing_paths
-    from deita_assets.engines.staging import preview
+    from deita_assets.engines.staging import questions_cure
 
     cure = f"See `deita-assets quarantine --source {source}`; name the fields with --map FIELD=NAME."
     if source not in session.settings.exclusion_sources:
-        seen = preview(landing_paths(session.home, source), None, {}, answers_required=False)
-        if seen.n_read > sum(seen.reasons.values()):
-            cure = (
-                "They hold questions without answers. If they are an evaluation set to keep selections clear of: put "
-                f'`exclusion_sets = ["{source}"]` into deita.toml and run `deita-assets add {source}`.'
-            )
+        cure = questions_cure(source, landing_paths(session.home, source)) or cure
     return DeitaError(
         f"source {source!r}: none of its {report['rows_read']:,} rows could be read "
         f"({_counted(report['quarantine'])}).",
@@ -230,9 +226,11 @@ def _dry_run(
         answers_required=source not in session.settings.exclusion_sources,
     )
     rejected = sum(seen.reasons.values())
+    n_malformed = sum(malformed_only(seen.reasons).values())
+    too_many = session.settings.malformed_allowed(source).exceeded(n_malformed, seen.n_read)
     session.out.print(
         f"[bold]{source}[/bold]: format {seen.format or 'not recognised'}, {seen.n_read:,} rows, "
-        f"{rejected:,} would be quarantined. Nothing was written."
+        f"{rejected:,} would be quarantined{', too many to be added' if too_many else ''}. Nothing was written."
     )
     for reason, count in seen.reasons.most_common():
         session.out.print(f"  {reason} {count:,}")

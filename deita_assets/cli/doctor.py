@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from deita_assets.cli.session import Session, with_session
 from deita_assets.errors import DeitaError
@@ -42,7 +43,8 @@ def command(session: Session) -> int:
     for check in checks:
         mark = "[green]ok[/green]  " if check.ok else "[red]fail[/red]"
         session.out.print(
-            f"{mark} {check.name}: {check.found}" + (f"\n     cure: {check.cure}" if check.cure else "")
+            f"{mark} {check.name}: {escape(check.found)}"
+            + (f"\n     cure: {escape(check.cure)}" if check.cure else "")
         )
     session.emit([vars(check) for check in checks])
     return 0 if all(check.ok for check in checks) else 1

@@ -13,7 +13,8 @@ import click
 
 from deita_assets.cli.look import find_version
 from deita_assets.cli.session import Session, with_session
-from deita_assets.errors import UsageError
+from deita_assets.errors import StoreError, UsageError
+from deita_assets.stores.sql import statement
 
 if TYPE_CHECKING:
     import duckdb
@@ -60,6 +61,7 @@ def command(
         found = find_version(con, version)
         licences = _licences(session, con)
         taken_down = _taken_down(con, found["selection_version"])
+        _refuse_unknown_files(con, found["selection_version"])
     done = export_version(
         session.home.root / found["directory"], out, form=format_, columns=_names(columns), shard_rows=shard_rows,
         licences=licences, require_licence=session.settings.require_licence,
@@ -99,6 +101,24 @@ def _taken_down(con: duckdb.DuckDBPyConnection, version: str) -> list[str]:
         [version],
     ).fetchall()
     return [str(row[0]) for row in rows]
+
+
+def _refuse_unknown_files(con: duckdb.DuckDBPyConnection, version: str) -> None:
+    """Rows that nobody can trace go into no training.
+
+    Raises:
+        StoreError: a row of the version stands in no file and line on record.
+    """
+    nowhere = [
+        str(name)
+        for (name,) in con.execute(statement("checks/member_files"), {"version": version}).fetchall()
+    ]
+    if nowhere:
+        raise StoreError(
+            f"version {version}: {len(nowhere):,} of its rows stand in no file on record, expected a file and line of "
+            f"each: {_few(nowhere)}.",
+            cure="`deita-assets verify` says what is damaged; restore a backup of the warehouse, or select again.",
+        )
 
 
 def _warnings(done: Exported, taken_down: Sequence[str]) -> list[str]:

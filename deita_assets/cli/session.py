@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from deita_assets.stores.disk import disk_errors_told
 from deita_assets.stores.home import Home
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ if TYPE_CHECKING:
 _PIPE_WIDTH = 400
 
 
+class Terminal(Console):
+    """Prints text as text: what a file, a column or a row is called cannot move the cursor or set a title."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich does; markup in a text still holds, so foreign text is escaped or printed without it."""
+        super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
+
+
 class Session:
     """One command's home and output; Dagster, DuckDB and settings open on first use."""
 
@@ -44,8 +53,8 @@ class Session:
         self.as_json = as_json
         # A pipe has no width: what goes into one is not folded, so that grep finds whole ids.
         width = None if sys.stdout.isatty() else _PIPE_WIDTH
-        self.out = Console(highlight=False, soft_wrap=True, quiet=as_json, width=width)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = Terminal(highlight=False, soft_wrap=True, quiet=as_json, width=width)
+        self.err = Terminal(stderr=True, highlight=False, soft_wrap=True)
 
     @cached_property
     def settings(self) -> DeitaSettings:
@@ -94,17 +103,20 @@ class Session:
     def emit(self, document: Any) -> None:
         """The one JSON document of this command; nothing without `--json`."""
         if self.as_json:
-            text = json.dumps(_plain(document), ensure_ascii=False, allow_nan=False, default=str)
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(json_text(_plain(document)) + "\n")
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Print a table; numbers to the right."""
         shown = Table(
-            title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
+            title=escape(printable(title)) or None,
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+            header_style="bold",
         )
         for at, name in enumerate(header):
             numeric = bool(rows) and all(isinstance(row[at], int | float) or row[at] is None for row in rows)
-            shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
+            shown.add_column(escape(printable(name)), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             shown.add_row(*(escape(cell_text(value)) for value in row))
         self.out.print(shown)
@@ -134,12 +146,21 @@ def _plain(value: Any) -> Any:
 
 
 #: Control and direction characters: printed raw, a row could move the cursor, set the title or reverse a line.
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+#: Half a surrogate pair, as a file name may hold, could not be written at all.
+_CONTROL = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def printable(text: str) -> str:
     """Text without anything that a terminal would obey."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def json_text(document: Any) -> str:
+    """A document as JSON on one line; what a terminal would obey, and what UTF-8 cannot hold, as escapes of JSON."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, default=str)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def cell_text(value: Any) -> str:
@@ -187,6 +208,7 @@ def with_session(function: Callable[..., Any]) -> Callable[..., Any]:
     def command(home: str | None, as_json: bool, **options: Any) -> Any:
         common = click.get_current_context().obj or {}
         session = Session(home or common.get("home"), as_json or bool(common.get("json")))
-        return function(session, **options)
+        with disk_errors_told():
+            return function(session, **options)
 
     return command

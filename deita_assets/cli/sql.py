@@ -17,7 +17,7 @@ import click
 import duckdb
 
 from deita_assets.cli.questions import Question, find_question, parse_question, questions
-from deita_assets.cli.session import Session, dictionaries, with_session
+from deita_assets.cli.session import Session, dictionaries, printable, with_session
 from deita_assets.errors import NotFoundError, UsageError
 from deita_assets.stores.serving import open_serving, run_within
 
@@ -127,9 +127,13 @@ def _ask(session: Session, asked: Question, given: Sequence[str], *, as_csv: boo
 def _write_csv(con: duckdb.DuckDBPyConnection, asked: Question, values: dict[str, Any] | None) -> None:
     cursor = con.execute(asked.query, values) if values else con.execute(asked.query)
     writer = csv.writer(sys.stdout, lineterminator="\n")
+    # The writer leaves a lone carriage return without quotation marks, which readers take for the end of a line.
+    quoting = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow([column[0] for column in cursor.description or []])
     while rows := cursor.fetchmany(_CSV_ROWS):
-        writer.writerows([[_field(value) for value in row] for row in rows])
+        for fields in ([_field(value) for value in row] for row in rows):
+            broken = any(isinstance(field, str) and "\r" in field for field in fields)
+            (quoting if broken else writer).writerow(fields)
 
 
 def _field(value: Any) -> Any:
@@ -137,8 +141,9 @@ def _field(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple | dict):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return value
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    # On a terminal people read it, and the terminal would obey; what goes into a file or a pipe is left as it is.
+    return printable(value) if isinstance(value, str) and sys.stdout.isatty() else value
 
 
 def _cure(home: Home, error: duckdb.Error) -> str:

@@ -14,7 +14,7 @@ from deita_assets.cli.add import withheld_warning
 from deita_assets.cli.session import Session, dictionaries, printable, with_session
 from deita_assets.core.names import validate_source_name
 from deita_assets.engines.landing import landing_paths, withheld_files
-from deita_assets.errors import InvalidNameError, SettingsError
+from deita_assets.errors import InvalidNameError, SettingsError, SourceFileError
 from deita_assets.stores.alerts import FILE as ALERTS
 from deita_assets.stores.alerts import alerts_since
 from deita_assets.stores.pool import live_files
@@ -47,7 +47,7 @@ def command(session: Session) -> None:
             )
     stale = session.curation.stale
     for row in sources:
-        row["stale"] = stale.stale_source_assets(row["source"], _wanted(heads, row["source"]))
+        row["stale"] = _stale_assets(session, stale, row["source"], _wanted(heads, row["source"]))
     above = {row["source"]: row["stale"] for row in sources}
     for head in heads:
         head["stale"] = stale_head(stale, head, above)
@@ -136,8 +136,20 @@ def _not_ingested(session: Session, known: set[str]) -> dict[str, str]:
             waiting[printable(folder.name)] = error.message
             continue
         if folder.name not in known:
-            waiting[folder.name] = "new" if landing_paths(session.home, folder.name) else "empty"
+            try:
+                waiting[folder.name] = "new" if landing_paths(session.home, folder.name) else "empty"
+            except SourceFileError as error:  # one odd file there hides nothing of the other sources
+                waiting[folder.name] = printable(error.message)
     return waiting
+
+
+def _stale_assets(session: Session, stale: Staleness, source: str, wanted: tuple[str, ...]) -> list[str]:
+    """Stale assets of a source; where its landing folder cannot be read, all are, and a warning says why."""
+    try:
+        return stale.stale_source_assets(source, wanted)
+    except SourceFileError as error:
+        session.err.print(f"warning: {error}", markup=False)
+        return list(wanted)
 
 
 def _wanted(heads: list[dict[str, object]], source: str) -> tuple[str, ...]:

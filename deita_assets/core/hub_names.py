@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from deita_assets.core.shown import without_credentials
 from deita_assets.errors import InvalidNameError
 
 SCHEME = "hf://"
@@ -98,6 +99,7 @@ def is_plain_path(path: str) -> bool:
 
 
 def _wrong(text: str, what: str) -> InvalidNameError:
+    text = without_credentials(text)
     shown = text if len(text) <= 200 else f"{text[:197]}..."
     return InvalidNameError(
         f"{shown!a} {what}: expected {HUB_ID_SHAPE}.",

@@ -38,6 +38,15 @@ def validate_source_name(name: str) -> str:
     return name
 
 
+def is_source_name(name: str) -> bool:
+    """Whether `name` can name a source."""
+    try:
+        validate_source_name(name)
+    except InvalidNameError:
+        return False
+    return True
+
+
 def validate_mixture_name(name: str, sources: Collection[str] = ()) -> str:
     """`name`, when it can name a mixture beside these `sources`.
 

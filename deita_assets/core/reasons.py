@@ -11,11 +11,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason for quarantine."""
+    """One reason for quarantine.
+
+    Attributes:
+        code: stable name, stored with each row.
+        description: what is wrong with the row.
+        cure: what to do about it.
+        malformed: True when the row, or how it is read, is at fault; False when it is a sound row of a kind that this
+            platform does not select from. The limit of `core.quarantine_limit` counts the former.
+    """
 
     code: str
     description: str
     cure: str
+    malformed: bool = True
 
 
 _ALL = (
@@ -52,7 +61,8 @@ _ALL = (
     Reason(
         "line_too_long",
         "The row is longer than the limit.",
-        "Split the row, or raise the limit max_line_bytes.",
+        "Split the row; the limit is 16 MiB.",
+        malformed=False,
     ),
     Reason(
         "unreadable_value",
@@ -79,11 +89,13 @@ _ALL = (
         "preference_pair",
         "The row holds two answers, chosen and rejected.",
         "Say which answer to train on: --map answer=chosen.",
+        malformed=False,
     ),
     Reason(
         "message_tree",
         "The row is a message tree, or a message of one, with several answers to one prompt.",
         "Flatten each tree to conversations from root to leaf first.",
+        malformed=False,
     ),
     Reason(
         "bad_messages",
@@ -91,7 +103,10 @@ _ALL = (
         "Give messages as [{role, content}, ...].",
     ),
     Reason(
-        "too_many_messages", "The conversation has more messages than the limit.", "Split the conversation."
+        "too_many_messages",
+        "The conversation has more messages than the limit.",
+        "Split the conversation.",
+        malformed=False,
     ),
     Reason(
         "unknown_role",
@@ -103,6 +118,7 @@ _ALL = (
         "multimodal_unsupported",
         "The row holds images, sound, video or other parts beside text.",
         "Remove these rows; conversations are text only.",
+        malformed=False,
     ),
     Reason(
         "bad_tool_call",
@@ -118,12 +134,16 @@ _ALL = (
         "no_user_message",
         "No user message stands in the conversation.",
         "Add the instruction, or drop the row.",
+        malformed=False,
     ),
     Reason(
         "empty_response",
         "No turn has any assistant text; white space counts as none.",
         "Add the answer, or drop the row.",
+        malformed=False,
     ),
 )
 
 REASONS: dict[str, Reason] = {reason.code: reason for reason in _ALL}
+#: Codes of rows that are at fault themselves.
+MALFORMED = frozenset(reason.code for reason in _ALL if reason.malformed)

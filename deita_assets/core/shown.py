@@ -5,10 +5,13 @@ What belongs here: text for error messages and quarantine details. What does not
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 #: Longest description of something found in a row.
 SHOWN_CHARS = 80
+#: What stands between the scheme and the host of an address: a user name, and often a password or token.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
 def printable(text: str) -> str:
@@ -21,6 +24,11 @@ def clip(text: str, chars: int = SHOWN_CHARS) -> str:
     """The first `chars` characters of `text`, printable, with an ellipsis where something was cut."""
     safe = printable(text[: chars + 1])
     return safe if len(safe) <= chars else safe[: chars - 3] + "..."
+
+
+def without_credentials(text: str) -> str:
+    """`text` with what stands before the host of an address left out, be it a password or not."""
+    return _CREDENTIALS.sub("...@", text)
 
 
 def describe(value: Any) -> str:

@@ -26,6 +26,7 @@ from deita_assets.errors import DeitaError
 from deita_assets.partitions import check_partition
 from deita_assets.settings import DeitaSettings
 from deita_assets.stores import pool
+from deita_assets.stores.disk import disk_fault
 
 OWNERS = ["team:data-curation"]
 #: A crash of the model's process is worth another attempt, which resumes; a wrong setting is not.
@@ -62,6 +63,8 @@ def asset_step(context: dg.AssetExecutionContext, platform: Platform, asset: str
     except BaseException as error:
         if is_interrupt(error):
             raise stop_run(context) from None
+        if fault := disk_fault(error):
+            raise as_failure(fault) from error
         raise
 
 

@@ -18,6 +18,7 @@ from deita_assets.core.token_batches import run_by_length
 from deita_assets.embedders.encoder_folder import Pooling
 from deita_assets.errors import EmbedderError
 from deita_assets.models.loading import import_libraries, load_model, load_tokenizer
+from deita_assets.models.memory import one_out_of_memory
 
 DTYPES = ("float32", "bfloat16")
 #: A WordPiece vocabulary begins with special tokens and characters; its words follow, the common ones first.
@@ -202,9 +203,13 @@ class Encoder:
         """Hands every row to `compute` once, in batches by length, on all workers."""
 
         def run(rows: list[int]) -> None:
+            def attempt(batch: list[int]) -> None:
+                with one_out_of_memory(self._torch):
+                    compute([rows[place] for place in batch])
+
             run_by_length(
                 [lengths[row] for row in rows],
-                lambda batch: compute([rows[place] for place in batch]),
+                attempt,
                 budget=batch_tokens,
                 tightness=tightness,
                 out_of_memory=self._out_of_memory,

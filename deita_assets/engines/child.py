@@ -36,6 +36,7 @@ from deita_assets.errors import DeitaError, LockTimeoutError
 from deita_assets.scorers import load_scorer
 from deita_assets.scorers.base import Measure, Scorer
 from deita_assets.settings import DeitaSettings, load_settings
+from deita_assets.stores.disk import disk_errors_told
 from deita_assets.stores.home import Home
 from deita_assets.stores.warehouse import Warehouse
 
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     _end_with_parent(options.parent or os.getppid())
     report = Path(options.report) if options.report else None
     try:
-        with _channel(options.step, options.source) as (show, every_s):
+        with disk_errors_told(), _channel(options.step, options.source) as (show, every_s):
             home = Home.at(options.home)
             step = build_step(home, load_settings(home), options.step)
             covered = cover_source(Warehouse(home), step, options.source, show=show, every_s=every_s)

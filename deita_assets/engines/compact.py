@@ -58,7 +58,7 @@ def compact_home(
     with file_lock(home.locks / "compact.lock", "compact", deadline_s=1.0):
         keep = timedelta(hours=keep_hours)
         tables = [look(home, n) if dry_run else compact_table(home, n, keep) for n in table_names(home)]
-        leftovers = list(_leftovers(home, remove=not dry_run))
+        leftovers = list(find_leftovers(home, remove=not dry_run))
         before = after = None
         if home.warehouse.exists():
             before = warehouse.space()
@@ -66,7 +66,8 @@ def compact_home(
     return HomeUpkeep(tables, leftovers, before, after)
 
 
-def _leftovers(home: Home, *, remove: bool) -> Iterator[Leftover]:
+def find_leftovers(home: Home, *, remove: bool = False) -> Iterator[Leftover]:
+    """What killed processes left, and is removed if that is wanted; what a live one works on is passed over."""
     for path, lock in _suspects(home):
         try:
             with file_lock(lock, f"remove {path.name}", deadline_s=0.0):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,9 @@ FETCH_KEYS = 2_000
 _FIRST_BATCH = 1
 #: A second scoring run of one (measure, fingerprint) waits this long for the first: a big pool takes hours.
 LOCK_WAIT_S = 24 * 3600.0
+
+#: Cure of a scorer or embedder that broke its contract.
+_CONTRACT = "Nothing of this batch was stored. Correct the model's code, or choose another one in deita.toml."
 
 Text = tuple[str, str]
 
@@ -167,7 +170,8 @@ class EmbedStep:
         if halves.shape != (len(texts), self._table.dimension):
             raise EmbedderError(
                 f"{self.fingerprint.name} gave vectors of shape {halves.shape} for {len(texts)} conversations, "
-                f"expected ({len(texts)}, {self._table.dimension})."
+                f"expected ({len(texts)}, {self._table.dimension}).",
+                cure=_CONTRACT,
             )
         usable = np.flatnonzero(comparable(halves)).tolist()
         self._table.insert([keys[at] for at in usable], halves[usable])
@@ -175,19 +179,32 @@ class EmbedStep:
 
 
 def check_scores(name: str, n_texts: int, scores: NDArray[np.float64], statuses: Sequence[Status]) -> None:
-    """Refuse results that cannot be told apart: results are matched to prompts by their place."""
+    """Refuse results that cannot be told apart: results are matched to prompts by their place.
+
+    What is stored is never computed again, so a status of the moment (out of memory, an I/O error) is refused too.
+
+    Raises:
+        ScorerError: not one score and one status for each text, or a score that its status does not allow.
+    """
     if np.shape(scores) != (n_texts,) or len(statuses) != n_texts:
         raise ScorerError(
-            f"{name} scorer gave {np.shape(scores)} scores and {len(statuses)} statuses for {n_texts} turns."
+            f"{name} scorer gave {np.shape(scores)} scores and {len(statuses)} statuses for {n_texts} turns.",
+            cure=_CONTRACT,
+        )
+    if unknown := sorted({str(status) for status in statuses} - set(get_args(Status))):
+        raise ScorerError(
+            f"{name} scorer gave status {unknown[0]!r}, expected one of {', '.join(get_args(Status))}.",
+            cure=_CONTRACT,
         )
     wrong = [
         status
         for score, status in zip(scores, statuses, strict=True)
-        if np.isfinite(score) != (status in SCORED)
+        if not (np.isfinite(score) if status in SCORED else np.isnan(score))
     ]
     if wrong:
         raise ScorerError(
-            f"{name} scorer gave status {wrong[0]!r} to a turn, and a score that does not fit it."
+            f"{name} scorer gave status {wrong[0]!r} to a turn, and a score that does not fit it.",
+            cure=_CONTRACT,
         )
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from deita_assets.core.hub_names import HubId
+from deita_assets.core.shown import without_credentials
 from deita_assets.errors import DeitaError, HubError, NotFoundError
 
 
@@ -95,7 +96,7 @@ def other_hub() -> str:
 
 
 def _short(error: Exception) -> str:
-    """Kind and first line of an error, without what stands behind a `?`: addresses of files are signed there."""
+    """Kind and first line of an error, without what is secret in addresses: signatures behind a `?`, passwords."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     told = re.sub(r"[?]\S*", "", lines[0])[:300].rstrip(". ") if lines else "no message"
-    return f"{type(error).__name__}: {told}"
+    return f"{type(error).__name__}: {without_credentials(told)}"

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.core.limits import ReadLimits
 from deita_assets.core.names import validate_source_name
-from deita_assets.engines.landing import landing_files
-from deita_assets.engines.staging import Stage, recognise_format
-from deita_assets.errors import NotFoundError, SourceFileError
+from deita_assets.core.quarantine_limit import QuarantineLimit, malformed_only
+from deita_assets.engines.landing import file_marks, landing_files
+from deita_assets.engines.staging import Stage, questions_cure, recognise_format
+from deita_assets.errors import NotFoundError, QuarantineLimitError, SourceFileError
 from deita_assets.stores import pool
 from deita_assets.stores.lock import file_lock
 from deita_assets.stores.pool import IngestReport, LandingFile
+from deita_assets.stores.refused import forget_refused, keep_refused
 from deita_assets.stores.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ WITHOUT_ANSWERS = "+questions"
 #: A source that would lose more than this share of its rows at once is more likely unmounted than meant.
 REMOVAL_GUARD = 0.20
 
+
+#: Bytes that DuckDB may hold while staged rows are loaded, and more for each row: keys cannot be put on the disk.
+_LOADING, _LOADING_A_ROW = 320 << 20, 128
 
 OnBytes = Callable[[int, int], None]
 
@@ -56,6 +61,7 @@ class SourceReading:
     limits: ReadLimits = field(default_factory=ReadLimits)
     #: False for exclusion sets: rows that hold questions alone come into the pool instead of quarantine.
     answers_required: bool = True
+    malformed_allowed: QuarantineLimit = QuarantineLimit()
 
 
 def ingest_source(
@@ -74,12 +80,16 @@ def ingest_source(
     Raises:
         NotFoundError: nothing stands in landing and the source was never ingested.
         SourceFileError: a file as a whole cannot be read; nothing was written.
+        QuarantineLimitError: too many rows of the files that are new are malformed; the pool is as it was, and the
+            quarantine of this ingest stands in `stores.refused` until another one goes well.
         AccountingError: rows would be lost or invented; nothing was written.
     """
     validate_source_name(source)
     home = warehouse.home
     with file_lock(home.locks / f"ingest-{source}.lock", f"ingest {source}"):
-        return _Ingest(warehouse, source, reading or SourceReading(), run_id, on_bytes).run()
+        report = _Ingest(warehouse, source, reading or SourceReading(), run_id, on_bytes).run()
+        forget_refused(home, source)
+        return report
 
 
 class _RemovalsWithheldError(Exception):
@@ -88,6 +98,10 @@ class _RemovalsWithheldError(Exception):
     def __init__(self, n_rows: int) -> None:
         super().__init__(n_rows)
         self.n_rows = n_rows
+
+
+def _memory(stage: Stage) -> int:
+    return _LOADING + _LOADING_A_ROW * sum(file.n_read for file in stage.files)
 
 
 class _Ingest:
@@ -104,6 +118,7 @@ class _Ingest:
         self.warehouse, self.source, self.reading, self.run_id = warehouse, source, reading, run_id
         self.on_bytes = on_bytes
         self.folder = warehouse.home.source_landing(source)
+        self.marks = file_marks(warehouse.home, source)
         self.standing = landing_files(warehouse.home, source)
         with warehouse.read(f"ingest {source}: what is known") as con:
             self.known_format, self.known_map, self.known_licence = pool.known_source(con, source)
@@ -125,15 +140,22 @@ class _Ingest:
         staging.mkdir(parents=True)
         try:
             stage = self._stage(staging, new)
-            with self.warehouse.write(f"ingest {self.source}") as con:
-                report = self._load(con, stage, gone)
-                if report.n_withheld and not stage.files and gone == self._unasked(gone):
-                    raise _RemovalsWithheldError(report.n_withheld)  # rolls back: nothing else happened
-                return report
+            self._refuse_malformed(stage)
+            try:
+                return self._commit(stage, gone, _memory(stage))
+            except MemoryError:  # long rows: whatever it takes, rather than not at all
+                return self._commit(stage, gone, None)
         except _RemovalsWithheldError as withheld:
             return replace(self._unchanged(), n_withheld=withheld.n_rows)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+    def _commit(self, stage: Stage, gone: set[tuple[str, str]], memory: int | None) -> IngestReport:
+        with self.warehouse.write(f"ingest {self.source}", memory=memory) as con:
+            report = self._load(con, stage, gone)
+            if report.n_withheld and not stage.files and gone == self._unasked(gone):
+                raise _RemovalsWithheldError(report.n_withheld)  # rolls back: nothing else happened
+            return report
 
     def _clear_staging(self) -> None:
         """Remove what a killed ingest of this source left; the source's lock is held, so none is running."""
@@ -182,7 +204,43 @@ class _Ingest:
         for path, file in zip(paths, new, strict=True):
             stage.add_file(path, file)
         stage.flush()
+        self._refuse_changed(new)
         return stage
+
+    def _refuse_changed(self, new: list[LandingFile]) -> None:
+        """A file that grew or was replaced since it was hashed has rows that its checksum does not stand for."""
+        now = file_marks(self.warehouse.home, self.source)
+        for file in new:
+            if now.get(file.uri) != self.marks.get(file.uri):
+                raise SourceFileError(
+                    f"source {self.source!r}: {file.uri} changed while it was read. Its pool is as it was.",
+                    cure="Run it again when the file is written; copy under a name that ends in .part until then.",
+                )
+
+    def _refuse_malformed(self, stage: Stage) -> None:
+        """Of the files read now alone: a bad file is not let in because the source is large."""
+        allowed, malformed = self.reading.malformed_allowed, malformed_only(stage.reasons)
+        n_read, n_malformed = sum(file.n_read for file in stage.files), sum(malformed.values())
+        if not allowed.exceeded(n_malformed, n_read):
+            return
+        keep_refused(self.warehouse.home, self.source, sorted(stage.folder.glob("quarantine-*.parquet")))
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in malformed.items())
+        raise QuarantineLimitError(
+            f"source {self.source!r}: {n_malformed:,} of the {n_read:,} rows read are malformed ({reasons}), which is "
+            f"{100 * n_malformed / n_read:.3g} %; allowed are {100 * allowed.share:.3g} %, or fewer than "
+            f"{allowed.rows} rows. Its pool is as it was.",
+            cure=self._cure_of_malformed(stage, nothing_read=n_malformed == n_read),
+        )
+
+    def _cure_of_malformed(self, stage: Stage, *, nothing_read: bool) -> str:
+        if nothing_read and self.reading.answers_required:
+            paths = [self.folder / file.file.uri for file in stage.files]
+            if cure := questions_cure(self.source, paths):
+                return cure
+        return (
+            f"See `deita-assets quarantine --source {self.source}`. Mend the rows, name fields with --map "
+            "FIELD=NAME or the format with --format, or raise quarantine_limit in deita.toml."
+        )
 
     def _load(self, con: duckdb.DuckDBPyConnection, stage: Stage, gone: set[tuple[str, str]]) -> IngestReport:
         seq = pool.next_seq(con, self.source)

@@ -22,8 +22,10 @@ from deita_assets.errors import ParseError
 from deita_assets.readers import Record, Reject, read_records, sniff
 from deita_assets.stores.pool import LandingFile, StagedFile
 
-#: Rows per staged file: some tens of MB of text, so memory stays flat whatever the source's size.
+#: Rows and characters of a staged file, so that memory stays flat whatever the size of the source and of its rows:
+#: a row takes about ten times its text until it is written.
 ROWS_PER_FILE = 10_000
+CHARS_PER_FILE = 8_000_000
 #: Rows looked at to recognise a source's format.
 DETECTION_ROWS = 200
 
@@ -106,6 +108,17 @@ def preview(
     return seen
 
 
+def questions_cure(source: str, paths: list[Path]) -> str | None:
+    """What to do about files none of whose rows could be read: says so when they hold questions without answers."""
+    seen = preview(paths, None, {}, answers_required=False)
+    if seen.n_read == sum(seen.reasons.values()):
+        return None
+    return (
+        "They hold questions without answers. If they are an evaluation set to keep selections clear of: put "
+        f'`exclusion_sets = ["{source}"]` into deita.toml and add them again.'
+    )
+
+
 class Stage:
     """Collects the rows of one ingest; exact duplicates within it are staged once and counted as occurrences."""
 
@@ -132,8 +145,9 @@ class Stage:
         self._parser = RowParser(
             format_ or "auto", self._field_map, limits, answers_required=answers_required
         )
-        self._seen: set[str] = set()
+        self._seen: set[bytes] = set()
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _SCHEMAS}
+        self._chars = 0
         self._written = 0
 
     def add_file(self, path: Path, file: LandingFile) -> StagedFile:
@@ -148,7 +162,7 @@ class Stage:
         for record in read_records(path, self.limits, lambda read: self._on_bytes(before + read)):
             n_read += 1
             n_quarantined += not self._add(record, file)
-            if len(self._rows["occurrence"]) + len(self._rows["quarantine"]) >= ROWS_PER_FILE:
+            if self._is_full():
                 self.flush()
         self._bytes_before += file.n_bytes
         self._on_bytes(self._bytes_before)
@@ -163,7 +177,12 @@ class Stage:
                 table = pa.Table.from_pylist(rows, schema=_SCHEMAS[name])
                 pq.write_table(table, self.folder / f"{name}-{self._written:05d}.parquet", compression="zstd")
                 rows.clear()
+        self._chars = 0
         self._written += 1
+
+    def _is_full(self) -> bool:
+        n_rows = len(self._rows["occurrence"]) + len(self._rows["quarantine"])
+        return n_rows >= ROWS_PER_FILE or self._chars >= CHARS_PER_FILE
 
     def _add(self, record: Record | Reject, file: LandingFile) -> bool:
         if isinstance(record, Record):
@@ -187,9 +206,11 @@ class Stage:
         )  # fmt: skip
         if self._format:
             self.extra_fields.update(extra_fields(record.value, self._format, self._field_map))
-        if content in self._seen:
+        identity = bytes.fromhex(content)[:16]  # what a sample id holds of it; a million of them take 100 MB
+        if identity in self._seen:
             return
-        self._seen.add(content)
+        self._seen.add(identity)
+        self._chars += len(canonical)
         turns = list(_turn_rows(key, conversation))
         self._rows["turn"].extend(turns)
         self._rows["conversation"].append(

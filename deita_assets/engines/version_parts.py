@@ -136,7 +136,7 @@ def altered_rows(work: Rebuilding) -> list[Finding]:
     """Texts and turns that are not as they were read."""
     with work.past.read("texts as they were") as con:
         texts = past_store.altered_texts(con)
-        turns = [turn for turn in past_store.odd_turns(con) if _turn_altered(*turn[2:])]
+        turns = [turn for turn in past_store.odd_turns(con) if turn_altered(*turn[2:])]
         lost = past_store.lost_turns(con)
     findings = []
     if texts:
@@ -164,7 +164,8 @@ def altered_rows(work: Rebuilding) -> list[Finding]:
     return findings
 
 
-def _turn_altered(instruction: str, response: str, complexity: str, quality: str) -> bool:
+def turn_altered(instruction: str, response: str, complexity: str, quality: str) -> bool:
+    """Whether a turn's texts are not those that its prompts' hashes are of."""
     texts = (("complexity", complexity), ("quality", quality))
     return any(prompt_sha256(measure, instruction, response) != prompt for measure, prompt in texts)
 

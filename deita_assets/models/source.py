@@ -46,6 +46,11 @@ def find_model(
         UsageError: a revision was given for a folder.
         error: no such model, or one without config.json or safetensors weights.
     """
+    if "://" in str(model):
+        raise error(
+            "found an address in the place of a model, expected a folder or a hub id such as ORG/NAME.",
+            cure="Download it yourself and name its folder; the address is kept out of this message.",
+        )
     folder = Path(model)
     if folder.is_dir():
         if revision is not None:

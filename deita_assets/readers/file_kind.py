@@ -78,6 +78,10 @@ def sniff(path: Path) -> FileKind:
     if compression != "none":
         with contextlib.closing(read_chunks(path, compression, ReadLimits())) as chunks:
             head = next(chunks, b"")[:_WINDOW_BYTES]
+        if not head:
+            raise SourceFileError(
+                f"{path}: its {compression} holds nothing.", cure="Remove it, or copy it again."
+            )
     if head.startswith(_PARQUET):
         return FileKind(_parquet(path, compression), compression)
     _refuse_foreign(path, head)

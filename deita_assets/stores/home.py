@@ -81,9 +81,19 @@ class Home:
         return self.root / "withdrawn"
 
     @property
+    def refused(self) -> Path:
+        """Quarantine of the last ingest of a source where the limit refused it, one file for each source."""
+        return self.root / "refused"
+
+    @property
     def takedowns(self) -> Path:
         """When rows of each source were last taken down, for the rule of staleness; the store has the rows."""
         return self.root / "takedowns.json"
+
+    @property
+    def damaged(self) -> Path:
+        """What a repair set aside; nothing reads it, and it may be removed."""
+        return self.root / "damaged"
 
     @property
     def atlas(self) -> Path:

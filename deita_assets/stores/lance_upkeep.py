@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from deita_assets.stores.home import Home
+from deita_assets.stores.vectors import unreadable
 
 #: Kept besides, so that neither clock nor calculation takes an edition at the edge: seconds.
 SLACK_S = 60.0
@@ -94,7 +95,10 @@ async def _open(home: Home, name: str) -> Any:
     import lancedb
 
     connection = await lancedb.connect_async(str(home.lance), read_consistency_interval=timedelta(0))
-    return await connection.open_table(name)
+    try:
+        return await connection.open_table(name)
+    except Exception as error:  # what Lance makes of a damaged file is of any class, a panic among them
+        raise unreadable(name, error) from error
 
 
 async def _look(home: Home, name: str) -> TableState:

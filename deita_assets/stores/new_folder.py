@@ -5,6 +5,7 @@ What belongs here: folders that a user names. What does not: subset folders of a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -25,6 +26,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     Raises:
         UsageError: `target` exists, be it as a broken link, another process is filling it, or no folder can be made
             there.
+        OSError: the disk is full or broken.
     """
     partial = target.with_name(f".{target.name}.part")
     try:
@@ -32,6 +34,8 @@ def new_folder(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle = _claim(partial)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):  # no matter of the place
+            raise
         raise UsageError(
             f"{target} cannot be made: {error.filename}: {error.strerror}.",
             cure="Name a folder in a place that can be written to.",
@@ -44,7 +48,11 @@ def new_folder(target: Path) -> Iterator[Path]:
             sync(path)
         _refuse_existing(target)
         partial.rename(target)
-        sync(target.parent)
+        try:
+            sync(target.parent)
+        except BaseException:  # whoever is told of an error has no folder
+            target.rename(partial)
+            raise
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -49,10 +49,18 @@ def rows_where_not(warehouse: Warehouse, sources: Sequence[str], condition: str)
         _check_form(con, condition)
         _refuse_volatile(con, condition)
         query = statement("selection/filter_where").replace("{condition}", condition)
+        named = {"sources": list(sources)}
         try:
-            rows = con.execute(query, {"sources": list(sources)}).fetchall()
+            con.execute(f"explain {query}", named)
         except duckdb.Error as error:
             raise _wrong(con, condition, _said(error)) from error
+        try:
+            rows = con.execute(query, named).fetchall()
+        except duckdb.Error as error:
+            # From None, and by its kind alone: DuckDB quotes the value that it met, and messages of runs are kept.
+            kind = _said(error).partition(":")[0]
+            found = f"{kind} on the value of a row; `try_cast` gives NULL where `cast` fails"
+            raise _wrong(con, condition, found) from None
     return {str(row[0]) for row in rows}
 
 

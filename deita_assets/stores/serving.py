@@ -20,8 +20,9 @@ import duckdb
 
 from deita_assets.errors import NotFoundError, QueryTimeoutError, StoreError
 from deita_assets.stores.home import Home
-from deita_assets.stores.lock import file_lock
+from deita_assets.stores.lock import DEFAULT_DEADLINE_S, file_lock
 from deita_assets.stores.new_folder import sync
+from deita_assets.stores.warehouse import connect_when_free
 
 Result = TypeVar("Result")
 
@@ -76,7 +77,7 @@ def publish(home: Home) -> Published:
     with file_lock(home.warehouse_lock, "publish serving.duckdb"):
         if home.serving.exists() and _published_state(home) == _states(home):
             return Published(False, home.serving.stat().st_size)
-        with duckdb.connect(str(home.warehouse)) as con:
+        with connect_when_free(home.warehouse, "publish serving.duckdb", DEFAULT_DEADLINE_S) as con:
             con.execute("checkpoint")
         for left in home.root.glob(f".{home.serving.name}.new-*"):
             left.unlink(missing_ok=True)
@@ -146,12 +147,15 @@ def _interrupt(con: duckdb.DuckDBPyConnection, running: Future[Any]) -> None:
 
 def _copy_in_child(source: Path, target: Path) -> None:
     copied = subprocess.run(
-        ["/bin/cp", "--reflink=auto", str(source), str(target)], capture_output=True, text=True, check=False
-    )
+        ["/bin/cp", "--reflink=auto", str(source), str(target)],
+        capture_output=True, text=True, check=False,
+        restore_signals=False,  # at a limit of file sizes cp then says so, as Python does, instead of being killed
+    )  # fmt: skip
     if copied.returncode:
         target.unlink(missing_ok=True)
+        said = copied.stderr.strip() or f"cp ended with {copied.returncode}"  # a signal says nothing
         raise StoreError(
-            f"publishing serving.duckdb failed: {copied.stderr.strip()}",
+            f"publishing serving.duckdb failed: {said}",
             cure="Free disk space; the old copy stays.",
         )
     sync(target)

@@ -98,6 +98,10 @@ def marked(home: Home) -> dict[str, str]:
 def mark(home: Home, sources: Iterable[str], taken_at: dt.datetime) -> None:
     """Mark sources; called under the warehouse's lock, so that nobody sees the mark and then the old rows."""
     marks = marked(home) | dict.fromkeys(sources, taken_at.isoformat())
+    for left in home.root.glob(
+        f".{home.takedowns.name}.*.part"
+    ):  # by a kill: under that lock nobody else writes
+        left.unlink(missing_ok=True)
     fresh = home.takedowns.with_name(f".{home.takedowns.name}.{os.getpid()}.part")
     fresh.write_text(json.dumps(marks, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     fresh.replace(home.takedowns)

@@ -4,6 +4,9 @@ The keys are declared in the schema at creation: Lance then lets racing writers 
 Two rows of one key inside ONE batch would still both land, so every batch is deduplicated here first, and `add()`
 is never used. lancedb is imported on first use (1.3 s of CPU).
 
+Each row carries a checksum of itself (`checksums`). A table of before there were any gets the column when it is next
+written to; its rows of before have none until `deita-assets verify --repair` fills them in.
+
 What belongs here: reading and writing the two kinds of table. What does not: which rows to score or embed.
 """
 
@@ -13,7 +16,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +25,18 @@ from numpy.typing import NDArray
 
 from deita_assets.core.fingerprint import sha256_hex
 from deita_assets.errors import StoreError
+from deita_assets.stores.checksums import CHECKSUM, FIELD, score_checksums, vector_checksums
+from deita_assets.stores.disk import disk_fault
 from deita_assets.stores.home import Home
 
 _KEY = {"lance-schema:unenforced-primary-key": "true"}
 #: Rows whose bits are looked at together: 32 MB at 4,096 numbers each.
 _CHECKED_ROWS = 4_096
 _HEX = re.compile(r"[0-9a-f]{8,64}")
+#: Name of the table of scores.
+SCORES: Final = "scores"
+#: Its columns of words, in the order in which a checksum takes them.
+SCORE_WORDS: Final = ("score_key", "prompt_sha256", "measure", "scorer_fp", "status")
 
 _SCORES = pa.schema(
     [
@@ -37,6 +46,7 @@ _SCORES = pa.schema(
         pa.field("scorer_fp", pa.string(), nullable=False),
         pa.field("score", pa.float64()),
         pa.field("status", pa.string(), nullable=False),
+        FIELD,
     ]
 )
 
@@ -51,6 +61,7 @@ def _connect(home: Home) -> Any:
 
 def _insert(table: Any, key: str, batch: pa.Table) -> int:
     """Insert the rows whose key is new; returns how many were."""
+    add_checksum_column(table)
     result = table.merge_insert(key).when_not_matched_insert_all().execute(batch)
     return int(result.num_inserted_rows)
 
@@ -59,7 +70,7 @@ class ScoreTable:
     """`scores(score_key pk, prompt_sha256, measure, scorer_fp, score, status)`: equal prompts share one score."""
 
     def __init__(self, home: Home) -> None:
-        self._table = _connect(home).create_table("scores", schema=_SCORES, exist_ok=True)
+        self._table = _made(_connect(home), SCORES, _SCORES)
 
     def insert(
         self,
@@ -89,17 +100,17 @@ class ScoreTable:
             raise StoreError(f"{len(prompts)} prompts, {len(scores)} scores, {len(statuses)} statuses.")
         first = {prompt: at for at, prompt in reversed(list(enumerate(prompts)))}
         at = sorted(first.values())
-        batch = pa.table(
-            {
-                "score_key": [sha256_hex(f"{measure}:{prompts[i]}:{scorer_fp}") for i in at],
-                "prompt_sha256": [prompts[i] for i in at],
-                "measure": [measure] * len(at),
-                "scorer_fp": [scorer_fp] * len(at),
-                "score": pa.array(scores[at], from_pandas=True),  # NaN becomes NULL
-                "status": [statuses[i] for i in at],
-            },
-            schema=_SCORES,
-        )
+        columns: dict[str, Any] = {
+            "score_key": [score_key(measure, prompts[i], scorer_fp) for i in at],
+            "prompt_sha256": [prompts[i] for i in at],
+            "measure": [measure] * len(at),
+            "scorer_fp": [scorer_fp] * len(at),
+            "score": pa.array(scores[at], from_pandas=True),  # NaN becomes NULL
+            "status": [statuses[i] for i in at],
+        }
+        words = [[str(word).encode() for word in columns[name]] for name in SCORE_WORDS]
+        columns[CHECKSUM] = score_checksums(words, columns["score"].to_pylist())
+        batch = pa.table(columns, schema=_SCORES)
         return _insert(self._table, "score_key", batch)
 
     def prompts(self, measure: str, scorer_fp: str) -> set[str]:
@@ -132,8 +143,13 @@ class EmbeddingTable:
         if dimension is None:
             self._table = _open(connection, self.name)
         else:
-            self._table = _made(connection, self.name, dimension)
+            self._table = _made(connection, self.name, embedding_schema(dimension))
         self.dimension: int = _dimension(self._table)
+        if dimension not in (None, self.dimension):
+            raise StoreError(
+                f"{self.name} holds vectors of {self.dimension} numbers, the embedder gives {dimension}.",
+                cure="Embedders of other dimensions need another fingerprint; name the model by its revision.",
+            )
         # What `row_ids` was asked for and gave, and, after a compaction, (given ids in order, the present ones).
         self._asked: Sequence[str] = ()
         self._given: NDArray[np.int64] = np.empty(0, np.int64)
@@ -165,8 +181,9 @@ class EmbeddingTable:
             [
                 pa.array([contents[i] for i in at]),
                 pa.FixedSizeListArray.from_arrays(pa.array(halves.reshape(-1)), self.dimension),
+                pa.array(vector_checksums((contents[i].encode() for i in at), halves)),
             ],
-            schema=_embedding_schema(self.dimension),
+            schema=embedding_schema(self.dimension),
         )
         return _insert(self._table, "content_sha256", batch)
 
@@ -275,15 +292,31 @@ def _check_names(measure: str, scorer_fp: str) -> None:
         raise StoreError(f"no such scores: measure {measure!r}, scorer {scorer_fp!r}.")
 
 
-def _made(connection: Any, name: str, dimension: int) -> Any:
+def score_key(measure: str, prompt_sha256: str, scorer_fp: str) -> str:
+    """Key of a score: 64 hex digits."""
+    return sha256_hex(f"{measure}:{prompt_sha256}:{scorer_fp}")
+
+
+def add_checksum_column(table: Any) -> None:
+    """Give an open table of before there were checksums the column for them, without any; a no-op on others."""
+    if CHECKSUM in table.schema.names:
+        return
     try:
-        return connection.create_table(name, schema=_embedding_schema(dimension), exist_ok=True)
-    except ValueError as error:  # it exists with another schema
-        found = _dimension(_open(connection, name))
-        raise StoreError(
-            f"{name} holds vectors of {found} numbers, the embedder gives {dimension}.",
-            cure="Embedders of other dimensions need another fingerprint; name the model by its revision.",
-        ) from error
+        table.add_columns(FIELD)
+    except (RuntimeError, ValueError, OSError):
+        if CHECKSUM not in table.schema.names:  # else another writer was first
+            raise
+
+
+def _made(connection: Any, name: str, schema: pa.Schema) -> Any:
+    try:
+        return connection.create_table(name, schema=schema, exist_ok=True)
+    except (
+        ValueError
+    ):  # it exists with another schema: of before there were checksums, or of another dimension
+        return _open(connection, name)
+    except Exception as error:  # what Lance makes of a damaged file is of any class, a panic among them
+        raise unreadable(name, error) from error
 
 
 def _dimension(table: Any) -> int:
@@ -295,15 +328,36 @@ def _open(connection: Any, name: str) -> Any:
         return connection.open_table(name)
     except (ValueError, FileNotFoundError) as error:
         raise StoreError(f"LanceDB has no table {name}.", cure="Materialise `embeddings` first.") from error
+    except Exception as error:
+        raise unreadable(name, error) from error
 
 
-def _embedding_schema(dimension: int) -> pa.Schema:
+def unreadable(name: str, error: Exception) -> StoreError:
+    """The error for a table that stands there and cannot be opened, or for a disk that refused to make it."""
+    if fault := disk_fault(error):
+        return fault
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return StoreError(
+        f"LanceDB table {name} cannot be opened: {said[:200]}",
+        cure="`deita-assets verify` names what is damaged; `verify --repair` keeps what can be read and computes the "
+        "rest again.",
+    )
+
+
+def embedding_schema(dimension: int) -> pa.Schema:
+    """Columns of an embedding table."""
     return pa.schema(
         [
             pa.field("content_sha256", pa.string(), nullable=False, metadata=_KEY),
             pa.field("vector", pa.list_(pa.float16(), dimension), nullable=False),
+            FIELD,
         ]
     )
+
+
+def score_schema() -> pa.Schema:
+    """Columns of the score table."""
+    return _SCORES
 
 
 @dataclass(frozen=True)
@@ -320,8 +374,8 @@ def audit_tables(home: Home) -> list[TableAudit]:
     connection = _connect(home)
     audits = []
     for path in sorted(home.lance.glob("*.lance")):
-        table = connection.open_table(path.stem)
-        key = "score_key" if path.stem == "scores" else "content_sha256"
+        table = _open(connection, path.stem)
+        key = "score_key" if path.stem == SCORES else "content_sha256"
         keys = table.search().select([key]).to_arrow()[key]
         audits.append(TableAudit(path.stem, len(keys), pc.count_distinct(keys).as_py()))
     return audits

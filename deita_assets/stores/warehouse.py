@@ -10,15 +10,19 @@ What belongs here: connections, transactions, migrations. What does not: stateme
 from __future__ import annotations
 
 import os
+import random
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from deita_assets.core.fingerprint import sha256_hex
-from deita_assets.errors import StoreError
+from deita_assets.errors import LockTimeoutError, StoreError
 from deita_assets.stores.home import Home
 from deita_assets.stores.lock import DEFAULT_DEADLINE_S, file_lock
 from deita_assets.stores.sql import statements
@@ -29,6 +33,8 @@ _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+#: Whom DuckDB names that has a file open: program and pid.
+_HOLDER = re.compile(r"Conflicting lock is held in (.*) \(PID (\d+)\)")
 _MIGRATIONS = "create table if not exists store.migration(name varchar primary key, sha256 varchar not null)"
 
 
@@ -49,16 +55,21 @@ class Warehouse:
         self.deadline_s = deadline_s
 
     @contextmanager
-    def write(self, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    def write(self, purpose: str, *, memory: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction: committed when the block ends, rolled back when it raises.
 
         Args:
             purpose: in words, shown to processes that wait for the lock.
+            memory: bytes that DuckDB may hold, more goes to a temporary file; None for 80 % of the machine. Texts above
+                4 KB do not go there: up to 122,880 rows of a table are held whole when they are committed.
 
         Raises:
             LockTimeoutError: another process held the warehouse until the deadline.
+            MemoryError: `memory` is not enough; nothing was written.
         """
-        with self._open(purpose, read_only=False) as con:
+        with self._open(purpose, read_only=False) as con, _short_of(memory):
+            if memory is not None:
+                con.execute(f"set memory_limit = '{memory}B'")
             con.execute("begin")
             try:
                 yield con
@@ -121,16 +132,55 @@ class Warehouse:
     @contextmanager
     def _open(self, purpose: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         with file_lock(self.home.warehouse_lock, purpose, shared=read_only, deadline_s=self.deadline_s):
-            con = duckdb.connect(
-                str(self.home.warehouse),
-                read_only=read_only,
-                config=_CONFIG | {"threads": os.cpu_count() or 1},
-            )
+            con = connect_when_free(
+                self.home.warehouse, purpose, self.deadline_s,
+                read_only=read_only, config=_CONFIG | {"threads": os.cpu_count() or 1},
+            )  # fmt: skip
             try:
                 con.execute("set TimeZone = 'UTC'")
+                con.execute(
+                    "set enable_progress_bar = false"
+                )  # `python -c` counts as interactive: it is on there
                 yield con
             finally:
                 con.close()
+
+
+@contextmanager
+def _short_of(memory: int | None) -> Iterator[None]:
+    """Tell a limit of memory that is too low from other errors: of a commit it is a transaction's error."""
+    try:
+        yield
+    except duckdb.Error as error:
+        short = isinstance(error, duckdb.OutOfMemoryException) or "failed to pin block" in str(error)
+        if memory is not None and short:
+            raise MemoryError(f"DuckDB needs more than {memory} bytes") from error
+        raise
+
+
+def connect_when_free(
+    path: Path, purpose: str, deadline_s: float, **options: Any
+) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file, waiting for a program that opened it itself and knows nothing of `warehouse.lock`.
+
+    Raises:
+        LockTimeoutError: that program had it open until the deadline.
+    """
+    deadline = time.monotonic() + deadline_s
+    while True:
+        try:
+            return duckdb.connect(str(path), **options)
+        except duckdb.IOException as error:
+            holder = _HOLDER.search(str(error))
+            if holder is None:
+                raise
+            if time.monotonic() >= deadline:
+                raise LockTimeoutError(
+                    f"{purpose}: {path.name} was still open in another program after {deadline_s:.0f} s: pid "
+                    f"{holder[2]} ({holder[1]}).",
+                    cure="Close it there, and query serving.duckdb instead, which may be open at any time.",
+                ) from error
+            time.sleep(0.1 + random.random() * 0.1)  # noqa: S311 - jitter, not a secret
 
 
 def _apply_migration(con: duckdb.DuckDBPyConnection, name: str, text: str, applied: str | None) -> None:

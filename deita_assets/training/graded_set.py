@@ -19,6 +19,7 @@ from typing import Any
 from deita_assets.core.strict_json import loads
 from deita_assets.errors import UsageError
 from deita_assets.scorers.base import Measure
+from deita_assets.training.set_file import lines_of
 
 GRADES = range(1, 7)
 #: One seed in this many is held out: never trained on, never used to choose anything.
@@ -68,10 +69,7 @@ def read_graded_set(path: Path, measure: Measure) -> list[GradedText]:
     Raises:
         UsageError: no such file, or a line that does not fit the schema; names file, line, what was found.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error}).", cure="Name a JSONL file in UTF-8.") from error
+    lines = lines_of(path, "Name a JSONL file in UTF-8.")
     texts: dict[str, GradedText] = {}
     seeds: set[str] = set()
     for number, line in enumerate(lines, 1):

@@ -9,9 +9,7 @@ What belongs here: reading those sets and taking out what overlaps. What does no
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +18,12 @@ from typing import Any
 from deita_assets.core.strict_json import loads
 from deita_assets.errors import UsageError
 from deita_assets.scorers.base import Measure
+from deita_assets.training.set_file import lines_of
 
 _ENDINGS = (".jsonl", ".jsonl.gz")
 #: Further keys of a row may hold anything that is not nested deeper.
 _MAX_DEPTH = 32
+_CURE = "Name JSONL files in UTF-8, plain or gzipped."
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def normalised(instruction: str) -> str:
 def _read(path: Path, measure: Measure) -> LabelSet:
     rated: list[RatedText] = []
     pairs: list[JudgedPair] = []
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(lines_of(path, _CURE), 1):
         try:
             row = _parse(loads(line, _MAX_DEPTH), measure, f"{path.name}:{number}")
             if rated and isinstance(row, JudgedPair) or pairs and isinstance(row, RatedText):
@@ -114,17 +114,6 @@ def _read(path: Path, measure: Measure) -> LabelSet:
         else:
             rated.append(row)
     return LabelSet(path.name.removesuffix(".gz").removesuffix(".jsonl"), tuple(rated), tuple(pairs))
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path}: cannot be read ({error}).", cure="Name JSONL files in UTF-8, plain or gzipped."
-        ) from error
-    return text.rstrip("\n").split("\n")
 
 
 def _parse(row: Any, measure: Measure, own_group: str) -> RatedText | JudgedPair:

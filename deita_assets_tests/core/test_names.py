@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deita_assets.core.names import validate_budget, validate_mixture_name, validate_source_name
+from deita_assets.core.names import (
+    is_source_name,
+    validate_budget,
+    validate_mixture_name,
+    validate_source_name,
+)
 from deita_assets.errors import InvalidNameError, UsageError
 
 GOOD = ["a", "0", "lima", "alpaca_gpt4", "t0-17k", "9_-", "a" * 64]
@@ -28,6 +33,10 @@ def test_bad_names_are_refused_with_a_cure(validate, name):
     assert caught.value.cure
     assert isinstance(caught.value, UsageError)
     assert caught.value.message.isprintable()
+
+
+def test_whether_a_name_can_name_a_source():
+    assert [name for name in [*GOOD, *BAD, "all"] if is_source_name(name)] == GOOD
 
 
 def test_the_cure_of_a_near_miss_is_itself_a_good_name():

@@ -13,7 +13,7 @@ from dagster._core.remote_origin import (
 )
 
 from deita_assets.definitions import build_defs
-from deita_assets.defs.automation import reading
+from deita_assets.defs.automation import attempts, reading
 from deita_assets.defs.automation.nightly import nightly_recuration
 from deita_assets.defs.automation.sensors import landing_sensor, recuration_sensor
 from deita_assets_tests.defs.small_home import SmallHome
@@ -40,7 +40,11 @@ class Daemon:
         self.said: dict[str, str] = {}
         self.later_s = 0.0
         clock = reading.time
-        monkeypatch.setattr(reading, "time", lambda: clock() + self.later_s)
+        self.now = lambda: clock() + self.later_s
+        monkeypatch.setattr(reading, "time", lambda: self.now())
+        # A night begins when a test says so, and not when the suite runs past 03:00 UTC.
+        self.night_began = 0.0
+        monkeypatch.setattr(attempts, "latest_night", lambda now: self.night_began)
 
     def tick(self, name: str) -> list[dg.RunRequest]:
         """One evaluation; what it requests under a run key that was used before is dropped, as the daemon does."""
@@ -61,7 +65,9 @@ class Daemon:
         return fresh
 
     def night(self, minute: int = 0) -> list[dg.RunRequest]:
-        """One evaluation of the schedule."""
+        """One evaluation of the schedule; with minute 0 a night begins."""
+        if minute == 0:
+            self.night_began = self.now()
         with dg.build_schedule_context(
             self.instance,
             scheduled_execution_time=dt.datetime(2026, 1, 1, 3, minute, tzinfo=dt.UTC),

@@ -14,7 +14,7 @@ from dagster import DagsterInstance
 from deita_assets.definitions import build_defs
 from deita_assets.defs.automation import alerts
 from deita_assets.defs.automation.alert_sensors import check_failure_alerts, run_failure_alerts
-from deita_assets.defs.automation.alerts import Alert, raise_alert
+from deita_assets.defs.automation.alerts import Alert, raise_alert, raise_alerts
 from deita_assets.defs.platform import Platform
 from deita_assets.stores.home import Home
 from deita_assets_tests.engines.test_webhook import SECRET, Hook
@@ -25,7 +25,7 @@ ALERT = Alert("gave_up", "raw_pool[tea]", "5 runs failed", "Correct the files.",
 @pytest.fixture(autouse=True)
 def ready(monkeypatch) -> None:
     monkeypatch.delenv("DEITA_ALERT_WEBHOOK", raising=False)
-    monkeypatch.setattr(alerts, "_resume_at", 0.0)
+    monkeypatch.setattr(alerts, "_webhook", alerts._Webhook())
 
 
 @pytest.fixture
@@ -76,10 +76,34 @@ class TestRaising:
         assert len(lines(home)) == 3
         assert "HTTP status 500" in caplog.text
         hook.status = 200
-        monkeypatch.setattr(alerts, "_resume_at", 0.0)  # a minute later
+        monkeypatch.setattr(alerts._webhook, "resume_at", 0.0)  # a minute later
         raise_alert(LOG, ALERT, home=home)
         assert len(hook.asked) == 2
         assert SECRET not in caplog.text + (home.root / "alerts.jsonl").read_text()
+
+    def test_a_slow_webhook_is_asked_no_longer_than_its_budget_and_told_how_many_more_there_are(
+        self, home, hook, monkeypatch
+    ):
+        """Dagster ends a tick after 60 s, and it would lose its place."""
+        clock = [1000.0]
+        posted = alerts.post_json
+
+        def slowly(address, body):
+            clock[0] += 4.0
+            posted(address, body)
+
+        monkeypatch.setattr(alerts.time, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(alerts, "post_json", slowly)
+        many = [Alert("landing", f"s{at}", "a link", "Copy the file.") for at in range(12)]
+
+        raise_alerts(LOG, many, home=home)
+        assert [one["subject"] for one in hook.bodies] == ["s0", "s1", "s2", "s3", "alerts.jsonl"]
+        assert hook.bodies[-1]["text"] == "[home] more: alerts.jsonl: and 8 more. Read them there."
+        assert [one["subject"] for one in lines(home)] == [f"s{at}" for at in range(12)]
+
+        clock[0] += alerts.WINDOW_S
+        raise_alerts(LOG, many[:1], home=home)
+        assert hook.bodies[-1]["subject"] == "s0"
 
     def test_an_address_that_is_refused_fails_nothing_and_is_not_told(
         self, home, caplog, monkeypatch
@@ -210,8 +234,17 @@ class TestRuns:
     def test_of_the_attempts_of_automation_the_first_is_told(self, watch) -> None:
         watch.tick()
         for attempt in ("1", "2", "3"):
-            watch.run(fails_in_words, tags={"deita/attempt": attempt})
+            watch.run(fails_in_words, tags={"deita/inputs": "d1", "deita/attempt": attempt})
         assert len(watch.tick()) == 1
+
+    def test_an_attempt_that_a_person_starts_again_is_told(self, watch) -> None:
+        """The UI copies all tags."""
+        tags = {"deita/inputs": "d1", "deita/attempt": "3"}
+        watch.tick()
+        watch.run(fails_in_words, tags=tags)
+        assert watch.tick() == []
+        watch.run(fails_in_words, tags={**tags, "dagster/parent_run_id": "the one before"})
+        assert [one["kind"] for one in watch.tick()] == ["run_failure"]
 
     def test_a_run_whose_process_died_is_told_and_a_cancelled_one_is_not(self, watch) -> None:
         watch.tick()

@@ -19,8 +19,13 @@ from dagster._core.events import EngineEventData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from deita_assets.defs.automation.dead_runs import clear_dead_runs, dead_run_sensor
+from deita_assets.defs.automation.plan import Request
+from deita_assets.defs.automation.present import Work
+from deita_assets.defs.automation.requests import run_request
 from deita_assets.defs.processes import BOOT, HOST, PID, SIGNED, STARTED, process_is_gone, process_tags
 
+#: What automation tags its requests with.
+HERE = {name: process_tags()[name] for name in (HOST, BOOT)}
 LATER_S = 100.0
 MUCH_LATER_S = 1000.0
 #: What the launcher notes of a code server whose socket is gone.
@@ -69,6 +74,11 @@ def _run(
     if signed:
         instance.add_run_tags(run.run_id, {SIGNED: run.run_id})
     return run
+
+
+def _note(instance: DagsterInstance, run: DagsterRun, pid: int) -> None:
+    """What the code server notes as it starts the process of a run."""
+    instance.report_engine_event("Started process for run", run, EngineEventData.in_process(pid))
 
 
 def _status(instance: DagsterInstance, run: DagsterRun) -> DagsterRunStatus:
@@ -148,9 +158,9 @@ def test_a_run_that_nothing_took_up_is_given_time(
 ) -> None:
     now = time.time()
     with _listening(tmp_path) as server:
-        waiting = _run(instance, status, server)
-        abandoned = _run(instance, status, NO_SERVER)
-        created = _run(instance, status, {})
+        waiting = _run(instance, status, {**HERE, **server})
+        abandoned = _run(instance, status, {**HERE, **NO_SERVER})
+        created = _run(instance, status, HERE)
         assert clear_dead_runs(instance, now=now + 5) == []
         assert clear_dead_runs(instance, now=now + LATER_S) == [abandoned.run_id]
         assert set(clear_dead_runs(instance, now=now + MUCH_LATER_S)) == {waiting.run_id, created.run_id}
@@ -162,12 +172,37 @@ def test_a_launched_run_that_signed_nothing_goes_by_the_process_in_its_log(
 ) -> None:
     noted = {}
     for name, pid in (("dead", int(ended[PID])), ("alive", os.getpid())):
-        run = _run(instance, status, NO_SERVER)
-        instance.report_engine_event("Started process for run", run, EngineEventData.in_process(pid))
-        noted[name] = run
-    _run(instance, DagsterRunStatus.STARTED, NO_SERVER)  # nobody knows its process
+        noted[name] = _run(instance, status, {**HERE, **NO_SERVER})
+        _note(instance, noted[name], pid)
+    _run(instance, DagsterRunStatus.STARTED, {**HERE, **NO_SERVER})  # nobody knows its process
     assert clear_dead_runs(instance) == [], "they may be about to sign"
-    assert clear_dead_runs(instance, now=time.time() + MUCH_LATER_S) == [noted["dead"].run_id]
+    assert clear_dead_runs(instance, now=time.time() + LATER_S) == [noted["dead"].run_id]
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        {**HERE, HOST: "another-machine"},
+        {**HERE, BOOT: "another boot"},
+        {**HERE, "dagster/parent_run_id": "copied by the UI"},
+    ],
+    ids=["by hand", "requested elsewhere", "requested before the last boot", "started again"],
+)
+@pytest.mark.parametrize("status", [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED])
+def test_a_run_that_may_have_been_launched_elsewhere_is_given_time_to_sign(
+    instance: DagsterInstance, ended: dict[str, str], status: DagsterRunStatus, tags: dict[str, str]
+) -> None:
+    """Neither its pid nor the socket of its code server is to be found here, and still it may live."""
+    run = _run(instance, status, {**tags, **NO_SERVER})
+    _note(instance, run, int(ended[PID]))
+    assert clear_dead_runs(instance, now=time.time() + LATER_S) == []
+    assert clear_dead_runs(instance, now=time.time() + MUCH_LATER_S) == [run.run_id]
+
+
+def test_requested_runs_name_their_machine() -> None:
+    request = run_request(Request(Work(("raw_pool",), "tea", "d1"), attempt=1))
+    assert HERE.items() <= request.tags.items()
 
 
 def test_a_pid_that_was_used_again_is_another_process() -> None:

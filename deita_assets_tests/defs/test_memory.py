@@ -1,43 +1,36 @@
-"""What a sensor remembers: states that last are alerted once, and cursors of an older form are no stumbling block."""
+"""What a sensor remembers: how long something has waited, and cursors of an older form are no stumbling block."""
 
 import json
 
 import pytest
 
-from deita_assets.defs.automation.alerts import Alert
-from deita_assets.defs.automation.memory import Memory
+from deita_assets.defs.automation.memory import LONGEST_WAIT_S, Memory
 
-ALERT = Alert("gave_up", "scored_pool[aa]", "Five runs failed.", "Look at them.")
-
-
-class Log:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def error(self, msg: str) -> None:
-        self.lines.append(msg)
-
-    warning = error
+AT = 1_000_000.0
 
 
-def test_a_state_is_alerted_once_until_it_ends(home):
-    log = Log()
-    memory = Memory().tell(log, home, [("a", ALERT), ("a", ALERT)])
-    memory = Memory.of(memory.cursor()).tell(log, home, [("a", ALERT)])
-    assert len(log.lines) == 1
+def test_what_waits_at_every_tick_has_waited_since_the_first():
+    memory = Memory()
+    for tick in range(3):
+        memory = Memory.of(Memory(since=memory.waiting(["tea", f"other {tick}"], AT + tick)).cursor())
+    assert memory.since == {"tea": AT, "other 2": AT + 2}
+    assert memory.overdue(AT + LONGEST_WAIT_S - 1) == set()
+    assert memory.overdue(AT + LONGEST_WAIT_S) == {"tea"}
 
-    memory = memory.tell(log, home, [])
-    memory.tell(log, home, [("a", ALERT)])
-    assert len(log.lines) == 2
+    assert memory.waiting(["other 2"], AT + 3) == {"other 2": AT + 2}, "what stood still once begins anew"
 
 
 @pytest.mark.parametrize(
-    "cursor", [None, "", "{}", "[]", "no JSON", json.dumps({"tea": "4f1a"}), '{"states": 3}']
-)
+    "cursor",
+    [
+        None, "", "{}", "[]", "no JSON", json.dumps({"tea": "4f1a"}), '{"states": 3, "told": ["a"]}',
+        '{"states": {"tea": 1}, "since": {"tea": "x"}}',
+    ],
+)  # fmt: skip
 def test_any_cursor_can_be_read(cursor):
     assert Memory.of(cursor) == Memory()
 
 
 def test_a_cursor_comes_back_as_it_was():
-    memory = Memory({"tea": "4f1a"}, frozenset({"b", "a"}))
+    memory = Memory({"tea": "4f1a"}, {"tea": 3.5})
     assert Memory.of(memory.cursor()) == memory

@@ -30,15 +30,16 @@ class State:
     outlooks: Mapping[tuple[str, str | None], Outlook] = field(default_factory=dict)
     working: bool = False
     unpublished_since: float | None = None
+    breaks: str | None = None
 
-    def plan(self, **only: bool):
+    def plan(self, **only):
         return plan(
             Present(
                 at=NOW,
                 sources={one.name: one for one in self.sources},
                 mixtures=self.mixtures,
                 notes=(),
-                is_stale=lambda asset, key: (asset, key) in self.stale,
+                is_stale=self._is_stale,
                 stale_assets=self._stale_assets,
                 digest=lambda assets, key: f"digest of {','.join(assets)} {key}",
                 covering=lambda asset, key: self.live.get((asset, key)),
@@ -50,6 +51,11 @@ class State:
             **only,
         )
 
+    def _is_stale(self, asset: str, key: str) -> bool:
+        if key == self.breaks:
+            raise KeyError("a bug")
+        return (asset, key) in self.stale
+
     def _stale_assets(self, source: str, wanted: tuple[str, ...]) -> list[str]:
         found: list[str] = []
         for asset in wanted:
@@ -57,10 +63,10 @@ class State:
                 found.append(asset)
         return found
 
-    def requests(self, **only: bool) -> list[tuple[tuple[str, ...], str | None]]:
+    def requests(self, **only) -> list[tuple[tuple[str, ...], str | None]]:
         return [(one.work.assets, one.work.partition) for one in self.plan(**only).requests]
 
-    def waiting(self, **only: bool) -> dict[str, str]:
+    def waiting(self, **only) -> dict[str, str]:
         return {one.subject: one.why for one in self.plan(**only).waiting}
 
 
@@ -266,3 +272,80 @@ def test_the_whole_plan_reads_files_before_what_stands_on_them():
     )
 
     assert state.requests() == [(("raw_pool",), "aa")]
+
+
+class TestErrors:
+    """A mistake in the planning of one source or mixture."""
+
+    STALE = frozenset({("scored_pool", "bb"), ("pooled_ledger", "part")})
+    MIXTURES = (BOTH, Mixture("of_aa", (3,), ("aa",)), Mixture("part", (3,), ("zz",)))
+
+    def test_of_a_source_stops_what_waits_for_it_and_nothing_else(self):
+        sources = [Source(name, 5) for name in ("aa", "bb", "zz")]
+        state = State(sources, list(self.MIXTURES), set(self.STALE), breaks="aa")
+        found = state.plan()
+
+        assert [(one.subject, one.arrivals) for one in found.unplanned] == [("aa", True)]
+        assert state.requests() == [(("scored_pool",), "bb"), (("pooled_ledger",), "part")]
+        assert "KeyError" in state.waiting()["aa"]
+        assert state.waiting()["mixture of_aa"] == "cannot go on without aa, which needs a person"
+
+    def test_of_a_mixture_stops_no_other(self):
+        state = State(
+            [Source(name, 5) for name in ("aa", "bb", "zz")],
+            list(self.MIXTURES),
+            set(self.STALE),
+            breaks="of_aa",
+        )
+        assert [(one.subject, one.arrivals) for one in state.plan().unplanned] == [("mixture of_aa", False)]
+        assert (("pooled_ledger",), "part") in state.requests()
+
+    def test_of_a_source_that_a_mixture_names_and_nobody_knows(self):
+        state = State(mixtures=[Mixture("odd", (3,), ("nowhere",)), BOTH], stale={("pooled_ledger", "all")})
+        assert state.requests() == [(("pooled_ledger",), "all")]
+        assert [one.subject for one in state.plan().unplanned] == ["mixture odd"]
+
+
+class TestWaitingForTooLong:
+    """A file of `aa` that is appended to every few seconds never stands still."""
+
+    STALE = frozenset({("raw_pool", "aa"), ("pooled_ledger", "all")})
+
+    def growing(self, **more) -> State:
+        return State(
+            [Source("aa", 5, settled=False), Source("bb", 5, settled=True)], [BOTH], set(self.STALE), **more
+        )
+
+    def test_what_waits_is_known(self):
+        found = self.growing().plan()
+        assert (found.unsettled, found.kept_waiting) == (("aa",), ("all",))
+        assert self.growing().plan(arrivals=False).kept_waiting == ("all",)
+
+    @pytest.mark.parametrize("arrivals", [True, False])
+    def test_an_overdue_mixture_is_ranked_with_what_is_in_the_pools(self, arrivals):
+        state = self.growing()
+        assert state.requests(arrivals=arrivals) == []
+        assert state.requests(arrivals=arrivals, overdue={"all"}) == [(("pooled_ledger",), "all")]
+        assert state.plan(arrivals=arrivals, overdue={"all"}).kept_waiting == ()
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"stale": {("scored_pool", "aa")}},
+            {"live": {("embeddings", "aa"): "run 1"}},
+            {"live": {("raw_pool", "aa"): "run 1"}},
+            {"stale": {("scored_pool", "bb")}},
+        ],
+        ids=["not scored yet", "being embedded", "being read", "another source"],
+    )
+    def test_but_not_while_a_pool_is_unfinished(self, more):
+        state = self.growing()
+        state.stale |= more.get("stale", set())
+        state.live = more.get("live", {})
+        assert (("pooled_ledger",), "all") not in state.requests(overdue={"all"})
+        assert state.plan(overdue={"all"}).kept_waiting == ("all",)
+
+    def test_nor_without_an_exclusion_set(self):
+        state = self.growing()
+        state.mixtures = [Mixture("all", (3,), ("bb",), avoids=("aa",))]
+        assert state.requests(arrivals=False, overdue={"all"}) == []

@@ -11,9 +11,14 @@ from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from deita_assets.definitions import build_defs
+from deita_assets.defs.automation import attempts, records, staleness
 from deita_assets.defs.automation.attempts import newest_ended
 from deita_assets.defs.automation.live_runs import live_runs
+from deita_assets.defs.automation.plan import Request
+from deita_assets.defs.automation.present import Work
 from deita_assets.defs.automation.records import INPUTS, LatestRecords, StoredRecords
+from deita_assets.defs.automation.requests import run_request
+from deita_assets.settings import DeitaSettings
 from deita_assets_tests.defs.daemon import ORIGIN
 
 PARTITIONS = [f"s{at}" for at in range(5)]
@@ -134,3 +139,53 @@ def test_a_run_that_the_ui_started_again_is_one_by_hand(instance, job) -> None:
     _run(instance, job, DagsterRunStatus.FAILURE, ["scored_pool"], **{**again, "dagster/parent_run_id": "x"})
     found = newest_ended(instance, ["scored_pool"], "aa", "d1")
     assert (found.inputs, found.attempt) == (None, 0)
+
+
+@pytest.mark.parametrize("others", [0, 2, 3, 5])
+def test_what_was_tried_is_not_forgotten_among_many_runs_of_the_partition(
+    instance, job, others, monkeypatch
+) -> None:
+    monkeypatch.setattr(attempts, "_LOOKED_THROUGH", 3)
+    mine = {"dagster/partition": "aa"}
+    asked = {**mine, "deita/inputs": "d1", "deita/attempt": "5"}
+    failed = _run(instance, job, DagsterRunStatus.FAILURE, ["scored_pool"], **asked)
+    for _ in range(others):
+        _run(instance, job, DagsterRunStatus.SUCCESS, ["raw_pool"], **mine)
+    _run(instance, job, DagsterRunStatus.FAILURE, ["scored_pool"], **{**asked, "dagster/partition": "bb"})
+
+    last = newest_ended(instance, ["scored_pool"], "aa", "d1")
+    assert (last.run_id, last.attempt) == (failed.run_id, 5)
+    first = Request(Work(("scored_pool",), "aa", "d1"), attempt=1)
+    again = Request(first.work, attempt=1, after=last.run_id)
+    assert run_request(first).run_key != run_request(again).run_key
+
+
+def test_a_full_memory_of_records_gives_way_also_while_another_thread_reads(instance, monkeypatch) -> None:
+    for at in range(3):
+        put(instance, "raw_pool", f"s{at}", str(at), at)
+    LatestRecords(instance).of("raw_pool")
+    put(instance, "raw_pool", "s3", "3", 3)
+    fetched = LatestRecords._events
+
+    def as_another_reads(self, asset, ids):
+        monkeypatch.setattr(LatestRecords, "_events", fetched)
+        with monkeypatch.context() as full:
+            full.setattr(records, "_MOST_READ", 0)
+            put(instance, "scored_pool", "s0", "0", 0)
+            assert set(LatestRecords(instance).of("scored_pool")) == {"s0"}
+        yield from fetched(self, asset, ids)
+
+    monkeypatch.setattr(LatestRecords, "_events", as_another_reads)
+    assert set(LatestRecords(instance).of("raw_pool")) == {"s0", "s1", "s2", "s3"}
+
+
+def test_an_upgraded_package_is_seen_by_a_process_that_goes_on(instance, home, monkeypatch) -> None:
+    """Its runs are new processes, which load and record the new one."""
+    monkeypatch.setattr(staleness, "version", lambda package: "1")
+    before = _staleness(instance, home).inputs("quality_scores", "aa")
+    monkeypatch.setattr(staleness, "version", lambda package: "2")
+    assert _staleness(instance, home).inputs("quality_scores", "aa") != before
+
+
+def _staleness(instance, home) -> staleness.Staleness:
+    return staleness.Staleness(instance, home, DeitaSettings(), list)

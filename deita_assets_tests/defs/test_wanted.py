@@ -73,6 +73,15 @@ def test_sources_without_rows_are_coming_or_missing():
     assert set(mixtures["part"].missing) == {"nowhere", "new"}
 
 
+def test_a_source_whose_partition_was_deleted_is_missing_though_it_was_read_once():
+    there = known(sources=("aa",), pools={"aa": 4, "bb": 4}, mixtures=frozenset({"all", "part"}))
+    found = of({"budgets": [3], "mixtures": {"part": {"sources": ["bb", "aa"]}}}, there)
+    mixtures = {one.name: one for one in found.mixtures}
+
+    assert (mixtures["part"].sources, mixtures["part"].missing) == (("aa",), ("bb",))
+    assert (mixtures["all"].sources, mixtures["all"].missing) == (("aa",), ())
+
+
 def test_a_mixture_that_left_the_settings_says_so():
     there = known(mixtures=frozenset({"all", "old"}))
     found = of({}, there, {"pooled_subset": ["3|old"]})

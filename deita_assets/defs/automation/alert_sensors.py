@@ -14,12 +14,11 @@ import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRun
 
 from deita_assets.core.shown import clip
-from deita_assets.defs.automation.alerts import Alert, raise_alert
+from deita_assets.defs.automation.alerts import Alert, raise_alerts
+from deita_assets.defs.automation.run_tags import PARTITION, attempt_of
 from deita_assets.defs.platform import Platform
 
 INTERVAL_S = 15
-#: Which attempt of automation a run is; absent from runs that a person started.
-ATTEMPT = "deita/attempt"
 RUN_FAILURE, CHECK_FAILURE, CHECK_WARNING = "run_failure", "check_failure", "check_warning"
 #: Characters of a message that is told.
 _SHOWN = 500
@@ -36,11 +35,9 @@ _CHECK_STOPPED = "DagsterAssetCheckFailedError"
 def run_failure_alerts(context: dg.RunFailureSensorContext, platform: Platform) -> None:
     """Alerts for every run that failed, and for the asset checks that failed in it."""
     run = context.dagster_run
-    for alert in check_alerts(context.instance, run):
-        raise_alert(context.log, alert, home=platform.home)
     failed = run_alert(context)
-    if failed:
-        raise_alert(context.log, failed, home=platform.home)
+    alerts = [*check_alerts(context.instance, run), *([failed] if failed else [])]
+    raise_alerts(context.log, alerts, home=platform.home)
 
 
 @dg.run_status_sensor(
@@ -52,8 +49,7 @@ def run_failure_alerts(context: dg.RunFailureSensorContext, platform: Platform) 
 )
 def check_failure_alerts(context: dg.RunStatusSensorContext, platform: Platform) -> None:
     """Alerts for asset checks that failed, or warn, in a run that succeeded otherwise."""
-    for alert in check_alerts(context.instance, context.dagster_run):
-        raise_alert(context.log, alert, home=platform.home)
+    raise_alerts(context.log, list(check_alerts(context.instance, context.dagster_run)), home=platform.home)
 
 
 def run_alert(context: dg.RunFailureSensorContext) -> Alert | None:
@@ -63,7 +59,7 @@ def run_alert(context: dg.RunFailureSensorContext) -> Alert | None:
     up itself.
     """
     run = context.dagster_run
-    if _attempt(run) > 1:
+    if attempt_of(run) > 1:
         return None
     failures = list(context.get_step_failure_events())
     own = [event for event in failures if not _stopped_by_check(event)]
@@ -115,11 +111,6 @@ def _stopped_by_check(event: dg.DagsterEvent) -> bool:
     return error is not None and error.cls_name == _CHECK_STOPPED
 
 
-def _attempt(run: DagsterRun) -> int:
-    attempt = run.tags.get(ATTEMPT, "")
-    return int(attempt) if attempt.isdigit() else 0
-
-
 def _partition_of(run: DagsterRun, name: str) -> str:
-    partition = run.tags.get("dagster/partition")
+    partition = run.tags.get(PARTITION)
     return f"{name}[{partition}]" if partition else name

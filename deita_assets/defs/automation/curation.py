@@ -91,6 +91,11 @@ class Curation:
                 stale = [asset for asset in rest if asset in {*stale, *rest[refused[0] :]}]
             self._run_or_skip(source, stale, rest)
 
+    def again(self, source: str, assets: Sequence[str]) -> None:
+        """Run assets of one source although they are current: what they had made is gone from the stores."""
+        self.register("source", [source])
+        self._run(source, assets)
+
     def pooled(self, mixture: str, budget: int) -> None:
         """Bring the ledger of a mixture up to date, deep enough for `budget` when it is made anew."""
         again = self.stale.is_stale("pooled_ledger", mixture) or self._refused("pooled_ledger", mixture)

@@ -14,7 +14,16 @@ import time
 import dagster as dg
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 
-from deita_assets.defs.processes import PID, SIGNED, process_is_gone, tagged_process_is_gone
+from deita_assets.defs.automation.run_tags import PARENT
+from deita_assets.defs.processes import (
+    BOOT,
+    HOST,
+    PID,
+    SIGNED,
+    process_is_gone,
+    process_tags,
+    tagged_process_is_gone,
+)
 
 INTERVAL_S = 60
 #: What a run may be whose process works on it, or is about to; a queued one has none yet and stays.
@@ -27,12 +36,12 @@ _LIVE = [
 #: Seconds without any change after which a run that no process signed is looked at: between its launch and its first
 #: asset a process needs a few seconds, more on a busy machine.
 _UNSIGNED_S = 20.0
-#: Seconds that a run of which no process is known may take to start. One that comes later finds its run ended and
-#: does nothing.
+#: The same where nobody knows on which machine a run was launched, so that a pid or a socket that is not here may be
+#: elsewhere; and seconds that a run of which no process is known may take to start. One that comes later finds its run
+#: ended and does nothing.
 _START_S = 180.0
 #: Set by the launcher, before it asks a code server to start the run's process.
 _CODE_SERVER = "dagster/grpc_info"
-_PARENT = "dagster/parent_run_id"
 
 
 @dg.sensor(
@@ -80,7 +89,7 @@ def _why_dead(instance: DagsterInstance, record: RunRecord, now: float) -> str |
         gone = tagged_process_is_gone(run.tags)
         return f"process {run.tags[PID]} ended without finishing this run" if gone else None
     quiet_s = now - record.update_timestamp.timestamp()
-    if quiet_s < _UNSIGNED_S:
+    if quiet_s < (_UNSIGNED_S if _was_requested_here(run) else _START_S):
         return None
     if worker := _noted_worker(instance, run):
         pid, seen_at = worker
@@ -98,7 +107,13 @@ def _is_signed(run: DagsterRun) -> bool:
         return False
     if SIGNED in run.tags:
         return run.tags[SIGNED] == run.run_id
-    return not {_CODE_SERVER, _PARENT} & set(run.tags)
+    return not {_CODE_SERVER, PARENT} & set(run.tags)
+
+
+def _was_requested_here(run: DagsterRun) -> bool:
+    """Whether automation requested a run on this machine since it booted; the UI tags nothing, and copies tags."""
+    here = process_tags()
+    return PARENT not in run.tags and all(run.tags.get(name) == here[name] for name in (HOST, BOOT))
 
 
 def _noted_worker(instance: DagsterInstance, run: DagsterRun) -> tuple[int, float] | None:

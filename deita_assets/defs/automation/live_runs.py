@@ -12,6 +12,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from deita_assets.defs.automation.jobs import JOB_ASSETS
+from deita_assets.defs.automation.run_tags import PARTITION
 from deita_assets.defs.automation.staleness import CODE_VERSIONS
 
 _EVERY_ASSET = frozenset(CODE_VERSIONS)
@@ -53,7 +54,7 @@ class LiveRuns:
 def live_runs(instance: DagsterInstance) -> LiveRuns:
     """What runs and open backfills cover at this moment."""
     runs = {
-        (asset, run.tags.get("dagster/partition")): run.run_id
+        (asset, run.tags.get(PARTITION)): run.run_id
         for run in instance.get_runs(RunsFilter(statuses=_LIVE))
         for asset in assets_of(run)
     }

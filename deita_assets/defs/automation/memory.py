@@ -1,6 +1,7 @@
-"""What a sensor remembers from one tick to the next: how landing stood, and which states were alerted.
+"""What a sensor remembers from one tick to the next: how landing stood, and since when something waits.
 
-What belongs here: the cursor. What does not: anything that decides what is stale; that stands in the records.
+What belongs here: the cursor. What does not: anything that decides what is stale; that stands in the records. Nor what
+was alerted, which more than one of them tells (told).
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from deita_assets.defs.automation.alerts import Alert, Log, raise_alert
-from deita_assets.stores.home import Home
+#: Seconds of waiting for files to stand still after which a person is told, and mixtures go on without them.
+LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -19,11 +21,11 @@ class Memory:
 
     Attributes:
         states: source -> state of its landing folder at the last tick.
-        told: states that were alerted and still last.
+        since: what waited at every tick -> since when, in seconds since 1970.
     """
 
     states: dict[str, str] = field(default_factory=dict)
-    told: frozenset[str] = frozenset()
+    since: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cursor: str | None) -> Memory:
@@ -32,21 +34,24 @@ class Memory:
             kept = json.loads(cursor or "{}")
         except ValueError:
             return cls()
-        states, told = (kept.get("states"), kept.get("told")) if isinstance(kept, dict) else (None, None)
-        return cls(
-            states if isinstance(states, dict) else {},
-            frozenset(told) if isinstance(told, list) else frozenset(),
-        )
+        return cls(_kept(kept, "states", str), _kept(kept, "since", float))
 
     def cursor(self) -> str:
         """As text."""
-        return json.dumps({"states": self.states, "told": sorted(self.told)}, sort_keys=True)
+        return json.dumps({"states": self.states, "since": self.since}, sort_keys=True)
 
-    def tell(self, log: Log, home: Home, alerts: Iterable[tuple[str, Alert]]) -> Memory:
-        """Raise the alerts (key, alert) of states that were not told of; forget the states that ended."""
-        keys = set()
-        for key, alert in alerts:
-            if key not in self.told and key not in keys:
-                raise_alert(log, alert, home=home)
-            keys.add(key)
-        return Memory(self.states, frozenset(keys))
+    def waiting(self, names: Iterable[str], now: float) -> dict[str, float]:
+        """Since when each of `names` waits that waits now; what waits no more is forgotten."""
+        return {name: self.since.get(name, now) for name in names}
+
+    def overdue(self, now: float) -> frozenset[str]:
+        """What has waited for too long."""
+        return frozenset(name for name, since in self.since.items() if now - since >= LONGEST_WAIT_S)
+
+
+def _kept(kept: object, name: str, kind: type) -> dict[str, Any]:
+    """One part of a cursor, where it is what it should be."""
+    part = kept.get(name) if isinstance(kept, dict) else None
+    if not isinstance(part, dict):
+        return {}
+    return {key: value for key, value in part.items() if isinstance(value, kind)}

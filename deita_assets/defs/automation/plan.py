@@ -9,9 +9,10 @@ What belongs here: the order of work and the reasons. What does not: reading the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from deita_assets.defs.automation.present import Mixture, Present, Source, Work, subset_asset
 from deita_assets.defs.automation.staleness import UPSTREAM
@@ -46,12 +47,39 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Unplanned:
+    """What could not be planned, because of an error of ours; everything else was.
+
+    Attributes:
+        subject: which source or mixture.
+        error: what was raised.
+        arrivals: while its landing folder was judged; what follows from its pool, otherwise.
+    """
+
+    subject: str
+    error: Exception
+    arrivals: bool
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What to start now, what waits and why, and what was given up."""
+    """What comes of a state.
+
+    Attributes:
+        requests: what to start now.
+        waiting: what waits, and why.
+        stopped: what was given up.
+        unplanned: what could not be judged.
+        unsettled: sources that are not read because their files do not stand still.
+        kept_waiting: mixtures that wait for a source on its way.
+    """
 
     requests: tuple[Request, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     stopped: tuple[Work, ...] = ()
+    unplanned: tuple[Unplanned, ...] = ()
+    unsettled: tuple[str, ...] = ()
+    kept_waiting: tuple[str, ...] = ()
 
 
 class Way(Enum):
@@ -63,15 +91,23 @@ class Way(Enum):
     STOPPED = "stopped"
 
 
-def plan(present: Present, *, arrivals: bool = True, downstream: bool = True) -> Plan:
+def plan(
+    present: Present,
+    *,
+    arrivals: bool = True,
+    downstream: bool = True,
+    overdue: Collection[str] = (),
+) -> Plan:
     """What to do in this state.
 
     Args:
         present: the state of the home.
         arrivals: request runs that read what landed.
         downstream: request everything that follows from the pools.
+        overdue: mixtures that have waited for too long. They go on without new files of sources whose pools are
+            scored and embedded as they stand.
     """
-    return _Planning(present, arrivals, downstream).run()
+    return _Planning(present, arrivals, downstream, frozenset(overdue)).run()
 
 
 @dataclass
@@ -81,27 +117,54 @@ class _Planning:
     now: Present
     arrivals: bool
     downstream: bool
+    overdue: frozenset[str]
     requests: list[Request] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     stopped: list[Work] = field(default_factory=list)
+    unplanned: list[Unplanned] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
+    kept_waiting: list[str] = field(default_factory=list)
     way: dict[str, Way] = field(default_factory=dict)
+    #: Sources of which nothing is to be done but to read new files.
+    arriving: set[str] = field(default_factory=set)
 
     def run(self) -> Plan:
         for name, why in self.now.notes:
             self._wait(name, why)
-        landed = {source.name: self._ingest(source) for source in self.now.sources.values()}
-        self.way = landed
+        for source in self.now.sources.values():
+            self.way[source.name] = self._try(source.name, partial(self._ingest, source), arrivals=True)
         if self.downstream:
-            # Exclusion sets first: what they hold decides what others may select.
-            for source in sorted(self.now.sources.values(), key=lambda one: one.scored):
-                self.way[source.name] = _worse(landed[source.name], self._cover(source))
-            for source in self.now.sources.values():
-                if source.budgets:
-                    self._cut_source(source)
-            for mixture in self.now.mixtures:
-                self._mix(mixture)
-            self._publish()
-        return Plan(tuple(self.requests), tuple(self.waiting), tuple(self.stopped))
+            self._follow()
+        return Plan(
+            tuple(self.requests), tuple(self.waiting), tuple(self.stopped), tuple(self.unplanned),
+            tuple(self.unsettled), tuple(self.kept_waiting),
+        )  # fmt: skip
+
+    def _follow(self) -> None:
+        """What follows from the pools."""
+        sources = self.now.sources.values()
+        # Exclusion sets first: what they hold decides what others may select.
+        for source in sorted(sources, key=lambda one: one.scored):
+            covered = self._try(source.name, partial(self._cover, source))
+            if covered is not Way.READY:
+                self.arriving.discard(source.name)
+            self.way[source.name] = _worse(self.way[source.name], covered)
+        failed = {one.subject for one in self.unplanned}
+        for source in sources:
+            if source.budgets and source.name not in failed:
+                self._try(source.name, partial(self._cut_source, source))
+        for mixture in self.now.mixtures:
+            self._try(_mixture(mixture.name), partial(self._mix, mixture))
+        self._try("catalog", self._publish)
+
+    def _try(self, subject: str, step: Callable[[], Way | None], *, arrivals: bool = False) -> Way:
+        """One step of one subject; an error in it stops this one, and what waits for it, and nothing else."""
+        try:
+            return step() or Way.READY
+        except Exception as error:  # noqa: BLE001 - told, and raised by nobody who has more to plan
+            self.unplanned.append(Unplanned(subject, error, arrivals))
+            self._wait(subject, f"cannot be planned: {type(error).__name__}: {error}")
+            return Way.STOPPED
 
     def _wait(self, subject: str, why: str) -> None:
         self.waiting.append(Waiting(subject, why))
@@ -143,6 +206,8 @@ class _Planning:
             return self._would_read(name)
         if not source.settled:
             self._wait(name, "its files have changed; they are read once they stand still")
+            self.unsettled.append(name)
+            self.arriving.add(name)
             return Way.BUSY
         return self._offer(("raw_pool",), name)
 
@@ -154,7 +219,10 @@ class _Planning:
             self._wait(name, f"its files could not be read in {next_one.attempt} attempts")
             return Way.STOPPED
         self._wait(name, "its files have changed and are to be read first")
-        return Way.LATER if next_one.due > self.now.at else Way.BUSY
+        if next_one.due > self.now.at:
+            return Way.LATER
+        self.arriving.add(name)
+        return Way.BUSY
 
     def _cover(self, source: Source) -> Way:
         """Bring scores, embeddings and the ranking of one source up to date, in one run."""
@@ -220,7 +288,7 @@ class _Planning:
 
     def _mix(self, mixture: Mixture) -> None:
         """Bring the ranking of a mixture up to date once its sources are, then its subsets."""
-        subject = f"mixture {mixture.name}"
+        subject = _mixture(mixture.name)
         if mixture.trouble:
             self._wait(subject, mixture.trouble)
             return
@@ -242,13 +310,15 @@ class _Planning:
 
     def _not_ready(self, mixture: Mixture) -> str | None:
         """Which of its sources a mixture waits for; None when all are ready."""
-        coming = [name for name in mixture.coming if self.way[name] in (Way.BUSY, Way.LATER)]
-        on_their_way = [name for name in mixture.sources if self.way[name] in (Way.BUSY, Way.LATER)]
+        passed_by = self.arriving if mixture.name in self.overdue else set()
+        belongs = [name for name in (*mixture.sources, *mixture.coming) if name not in passed_by]
+        on_their_way = [name for name in belongs if self.way[name] in (Way.BUSY, Way.LATER)]
         stopped = [name for name in mixture.sources if self.way[name] is Way.STOPPED]
         if stopped:
             return f"cannot go on without {', '.join(stopped)}, which {_WORDS[Way.STOPPED]}"
-        if on_their_way or coming:
-            return f"waits for {', '.join(sorted({*on_their_way, *coming}))}"
+        if on_their_way:
+            self.kept_waiting.append(mixture.name)
+            return f"waits for {', '.join(sorted(on_their_way))}"
         if mixture.missing:
             return f"names {', '.join(mixture.missing)}, of which no rows are in the pool"
         if not mixture.sources:
@@ -304,6 +374,10 @@ def _ancestors(asset: str) -> set[str]:
     """Every asset of the same source above one."""
     above = set(UPSTREAM.get(asset, ()))
     return above.union(*(_ancestors(one) for one in above))
+
+
+def _mixture(name: str) -> str:
+    return f"mixture {name}"
 
 
 def _span(seconds: float) -> str:

@@ -5,9 +5,8 @@ What belongs here: filling `Present`. What does not: judging it (plan).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from time import time
 
 import dagster as dg
@@ -15,7 +14,7 @@ from dagster import AssetKey, DagsterInstance
 
 from deita_assets.core.fingerprint import short_digest
 from deita_assets.defs.automation.attempts import Outlook, newest_ended, outlook
-from deita_assets.defs.automation.landed import Landed
+from deita_assets.defs.automation.landed import Landing, SourceFolder
 from deita_assets.defs.automation.live_runs import live_runs
 from deita_assets.defs.automation.plan import CATALOG
 from deita_assets.defs.automation.present import Present, Source, Work
@@ -34,21 +33,19 @@ _SUBSETS = ("selected_subset", "pooled_subset")
 
 @dataclass(frozen=True)
 class Read:
-    """A state, and what it was read from."""
+    """A state, and the records that it was read from."""
 
     present: Present
     records: LatestRecords
-    wanted: Wanted
 
 
 def read_present(
     instance: DagsterInstance,
     home: Home,
     settings: DeitaSettings,
-    landed: Mapping[str, Landed],
+    landing: Landing,
     *,
     settled: Callable[[str], bool] = lambda source: False,
-    afresh: bool = False,
     at: float | None = None,
 ) -> Read:
     """The state of a home at this moment.
@@ -57,60 +54,83 @@ def read_present(
         instance: its Dagster instance.
         home: its folders.
         settings: as they are now.
-        landed: source -> what stands in landing.
+        landing: what stands there.
         settled: whether the files of a source have stood still for long enough.
-        afresh: forget earlier attempts.
         at: seconds since 1970; the present by default.
     """
-    at = time() if at is None else at
     records, live = LatestRecords(instance), live_runs(instance)
-    pools = records.of("raw_pool")
+    pools, landed = records.of("raw_pool"), landing.sources
     known = Known.of(instance, pools=pools, landed=landed)
     pooled = [name for name in known.sources if name in pools and pools[name].rows > 0]
-    now = Staleness(instance, home, settings, lambda: pooled, records)
     chosen = wanted(settings, known, {asset: records.of(asset) for asset in _SUBSETS})
     unpublished, newest = _unpublished(instance, records)
-
-    def digest(assets: Sequence[str], partition: str | None) -> str:
-        if partition is None:
-            return short_digest([CATALOG, newest])
-        return short_digest([[asset, now.inputs(asset, partition)] for asset in assets])
-
-    def is_stale(asset: str, partition: str) -> bool:
-        gone = asset in _SUBSETS and now.folder_is_gone(asset, partition)
-        return gone or now.is_stale(asset, partition)
-
-    def next_attempt(work: Work) -> Outlook:
-        last = newest_ended(instance, work.assets, work.partition, work.inputs)
-        if afresh:
-            return Outlook(1, after=last.run_id if last else None)
-        return outlook(last, work.inputs, at)
-
-    @cache
-    def failed_checks(asset: str, partition: str) -> tuple[str, ...]:
-        return blocking_failures(instance, asset, partition)
-
+    asked = _Asked(
+        instance,
+        Staleness(instance, home, settings, lambda: pooled, records),
+        time() if at is None else at,
+        newest,
+    )
     present = Present(
-        at=at,
+        at=asked.at,
         sources={
             name: _source(name, pools.get(name), landed.get(name), chosen, settled) for name in known.sources
         },
         mixtures=chosen.mixtures,
-        notes=chosen.notes,
-        is_stale=is_stale,
-        stale_assets=now.stale_source_assets,
-        digest=digest,
+        notes=[*((odd.place, f"{odd.why} {odd.cure}") for odd in landing.passed_over), *chosen.notes],
+        is_stale=asked.is_stale,
+        stale_assets=asked.staleness.stale_source_assets,
+        digest=asked.digest,
         covering=live.covering,
         working=bool(live),
-        failed_checks=failed_checks,
-        outlook=next_attempt,
+        failed_checks=asked.failed_checks,
+        outlook=asked.outlook,
         unpublished_since=unpublished,
     )
-    return Read(present, records, chosen)
+    return Read(present, records)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the plan asks one by one, answered when it does.
+
+    Attributes:
+        instance: the Dagster instance.
+        staleness: the rule, over the records of this moment.
+        at: this moment, in seconds since 1970.
+        newest: place in the event log of the newest thing that the catalog shows.
+    """
+
+    instance: DagsterInstance
+    staleness: Staleness
+    at: float
+    newest: int
+    _failed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, init=False)
+
+    def is_stale(self, asset: str, partition: str) -> bool:
+        """Whether it has to be made, or made again: a published folder may be gone."""
+        gone = asset in _SUBSETS and self.staleness.folder_is_gone(asset, partition)
+        return gone or self.staleness.is_stale(asset, partition)
+
+    def digest(self, assets: Sequence[str], partition: str | None) -> str:
+        """Digest of what they would read now; the catalog reads everything that is published."""
+        if partition is None:
+            return short_digest([CATALOG, self.newest])
+        return short_digest([[asset, self.staleness.inputs(asset, partition)] for asset in assets])
+
+    def outlook(self, work: Work) -> Outlook:
+        """What earlier attempts mean for the next one."""
+        last = newest_ended(self.instance, work.assets, work.partition, work.inputs)
+        return outlook(last, work.inputs, self.at)
+
+    def failed_checks(self, asset: str, partition: str) -> tuple[str, ...]:
+        """Blocking checks that failed there; asked of the instance once."""
+        if (asset, partition) not in self._failed:
+            self._failed[asset, partition] = blocking_failures(self.instance, asset, partition)
+        return self._failed[asset, partition]
 
 
 def _source(
-    name: str, pool: Made | None, landed: Landed | None, chosen: Wanted, settled: Callable[[str], bool]
+    name: str, pool: Made | None, landed: SourceFolder | None, chosen: Wanted, settled: Callable[[str], bool]
 ) -> Source:
     return Source(
         name=name,

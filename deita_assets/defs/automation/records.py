@@ -73,7 +73,8 @@ class StoredRecords:
         return _made(records[0]) if records else None
 
 
-#: (root of the instance, storage id) -> what stands there. Holds what is the latest of something, and what was.
+#: (root of the instance, storage id) -> what stands there. Holds what is the latest of something, and what was; it is
+#: only ever added to, and a full one gives way to a new one, because both sensors read at once.
 _read: dict[tuple[str, int], Made] = {}
 _MOST_READ = 20_000
 
@@ -105,13 +106,12 @@ class LatestRecords:
             AssetKey(asset), dg.DagsterEventType.ASSET_MATERIALIZATION
         )
         root = self._instance.root_directory
-        unread = [one for one in ids.values() if (root, one) not in _read]
-        if len(_read) + len(unread) > _MOST_READ:
-            _read.clear()
-            unread = list(ids.values())
+        found = {one: made for one in ids.values() if (made := _read.get((root, one)))}
+        unread = [one for one in ids.values() if one not in found]
+        read = _with_room(len(unread))
         for made in self._events(asset, unread):
-            _read[root, made.storage_id] = made
-        return {key: _read[root, one] for key, one in ids.items() if (root, one) in _read}
+            read[root, made.storage_id] = found[made.storage_id] = made
+        return {key: found[one] for key, one in ids.items() if one in found}
 
     def _events(self, asset: str, ids: list[int]) -> Iterator[Made]:
         for at in range(0, len(ids), _CHUNK):
@@ -119,6 +119,14 @@ class LatestRecords:
             for record in self._instance.fetch_materializations(which, limit=_CHUNK).records:
                 if made := _made(record):
                     yield made
+
+
+def _with_room(more: int) -> dict[tuple[str, int], Made]:
+    """What was read, with room for so many more."""
+    global _read
+    if len(_read) + more > _MOST_READ:
+        _read = {}
+    return _read
 
 
 def _made(record: dg.EventLogRecord) -> Made | None:

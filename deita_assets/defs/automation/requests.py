@@ -5,17 +5,17 @@ What belongs here: tags, run keys, run config, words. What does not: what to req
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import dagster as dg
 
-from deita_assets.core.fingerprint import short_digest
-from deita_assets.defs.automation.alert_sensors import ATTEMPT
-from deita_assets.defs.automation.alerts import Alert
-from deita_assets.defs.automation.attempts import FOR_INPUTS, MOST_ATTEMPTS
+from deita_assets.defs.automation.attempts import MOST_ATTEMPTS
 from deita_assets.defs.automation.jobs import job_of
 from deita_assets.defs.automation.plan import Plan, Request
 from deita_assets.defs.automation.present import Work
+from deita_assets.defs.automation.run_tags import ATTEMPT, FOR_INPUTS
+from deita_assets.defs.processes import BOOT, HOST, process_tags
 
 #: Lines of one tick; a tick's message is no report.
 _MOST_LINES = 40
@@ -40,10 +40,10 @@ def run_request(request: Request, *, by_job: bool = True) -> dg.RunRequest:
         request: what to start.
         by_job: name the job; a schedule has but one, which holds every asset.
     """
-    work = request.work
+    work, here = request.work, process_tags()
     return dg.RunRequest(
         run_key=":".join(
-            [_short(work), work.inputs, str(request.attempt), (request.after or "first")[:8]],
+            [short_name(work), work.inputs, str(request.attempt), (request.after or "first")[:8]],
         ),
         job_name=job_of(work.assets[0]) if by_job else None,
         partition_key=work.partition,
@@ -53,6 +53,7 @@ def run_request(request: Request, *, by_job: bool = True) -> dg.RunRequest:
             FOR_INPUTS: work.inputs,
             ATTEMPT: str(request.attempt),
             "dagster/priority": str(_PRIORITY.get(work.assets[0], 0)),
+            **{name: here[name] for name in (HOST, BOOT)},
         },
     )
 
@@ -70,24 +71,17 @@ def lines(plan: Plan) -> list[str]:
     return told
 
 
-def gave_up(work: Work) -> Alert:
-    """Work that automation no longer tries."""
-    last = f" ({_short(work)})" if len(work.assets) > 1 else ""
-    return Alert(
-        kind="gave_up",
-        subject=work.subject,
-        message=f"{MOST_ATTEMPTS} runs for these inputs did not bring it up to date{last}.",
-        cure="See its latest run in the UI (`deita-assets dev`), remove the cause, and materialise it by hand; "
-        "the schedule nightly_recuration tries again too.",
-    )
+def log_lines(log: logging.Logger, plan: Plan) -> None:
+    """A plan into the log of its tick, with the traceback of what failed; one that does nothing keeps no log file."""
+    for failed in plan.unplanned:
+        log.error(f"{failed.subject} cannot be planned", exc_info=failed.error)
+    if plan.requests:
+        for line in lines(plan):
+            log.info(line)
 
 
-def told_key(work: Work) -> str:
-    """What stands for a state that was alerted."""
-    return short_digest(["gave up", work.subject, work.inputs])
-
-
-def _short(work: Work) -> str:
+def short_name(work: Work) -> str:
+    """The first asset of some work, with its partition."""
     return f"{work.assets[0]}[{work.partition or ''}]"
 
 

@@ -7,19 +7,19 @@ What belongs here: the two ticks. What does not: the plan, the rule of staleness
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 
 import dagster as dg
 from dagster import DagsterInstance
 
-from deita_assets.core.fingerprint import short_digest
-from deita_assets.defs.automation.alerts import Alert
+from deita_assets.defs.automation import standing
 from deita_assets.defs.automation.jobs import JOBS, source_job
-from deita_assets.defs.automation.landed import Landed, look_at_landing
+from deita_assets.defs.automation.landed import look_at_landing
 from deita_assets.defs.automation.memory import Memory
 from deita_assets.defs.automation.plan import Plan, plan
-from deita_assets.defs.automation.reading import Read, read_present
-from deita_assets.defs.automation.requests import gave_up, lines, run_request, told_key
+from deita_assets.defs.automation.reading import read_present
+from deita_assets.defs.automation.requests import lines, log_lines, run_request
+from deita_assets.defs.automation.told import tell, told_if_it_fails
 from deita_assets.defs.automation.wanted import settings_partitions
 from deita_assets.defs.platform import Platform
 from deita_assets.errors import SettingsError
@@ -42,20 +42,7 @@ def landing_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> d
     A source is acted on when its files were the same at two ticks, so that a file being copied is left alone. Budgets
     and mixtures that settings name become partitions too.
     """
-    before = Memory.of(context.cursor)
-    try:
-        settings = platform.settings
-    except SettingsError as error:
-        return _wrong_settings(context, platform, before, error)
-    landed = look_at_landing(platform.home, settings, set(context.instance.get_dynamic_partitions("source")))
-    settled = {name for name, one in landed.items() if one.state and before.states.get(name) == one.state}
-    read = read_present(
-        context.instance, platform.home, settings, landed, settled=lambda source: source in settled
-    )
-    planned = plan(read.present, downstream=False)
-    told = before.tell(context.log, platform.home, [*_arrival_alerts(landed, read), *_give_ups(planned)])
-    memory = Memory({name: one.state for name, one in landed.items() if one.state}, told.told)
-    return _result(context, planned, memory, _new_partitions(context.instance, settings, settled))
+    return _tick("landing_sensor", context, platform, _arrive)
 
 
 @dg.sensor(
@@ -69,16 +56,60 @@ def recuration_sensor(context: dg.SensorEvaluationContext, platform: Platform) -
 
     A mixture waits for its sources, and every line of a tick says what waits for what.
     """
-    before = Memory.of(context.cursor)
-    try:
-        settings = platform.settings
-    except SettingsError as error:
-        return _wrong_settings(context, platform, before, error)
-    landed = look_at_landing(platform.home, settings, set(context.instance.get_dynamic_partitions("source")))
-    read = read_present(context.instance, platform.home, settings, landed)
-    planned = plan(read.present, arrivals=False)
-    memory = before.tell(context.log, platform.home, _give_ups(planned))
+    return _tick("recuration_sensor", context, platform, _follow)
+
+
+def _arrive(
+    context: dg.SensorEvaluationContext, platform: Platform, settings: DeitaSettings, before: Memory
+) -> dg.SensorResult:
+    home = platform.home
+    landing = look_at_landing(home, settings, set(context.instance.get_dynamic_partitions("source")))
+    states = {name: one.state for name, one in landing.sources.items() if one.state}
+    settled = {name for name, state in states.items() if before.states.get(name) == state}
+    read = read_present(context.instance, home, settings, landing, settled=lambda name: name in settled)
+    now = read.present.at
+    planned = plan(read.present, downstream=False)
+    memory = Memory(states, before.waiting(planned.unsettled, now))
+    tell(
+        context.log, home,
+        {
+            standing.SETTINGS: [],
+            standing.ARRIVALS: standing.arrivals(landing, read.records, planned),
+            standing.UNSETTLED: standing.unsettled(sorted(memory.overdue(now))),
+        },
+    )  # fmt: skip
+    return _result(context, planned, memory, _new_partitions(context.instance, settings, settled))
+
+
+def _follow(
+    context: dg.SensorEvaluationContext, platform: Platform, settings: DeitaSettings, before: Memory
+) -> dg.SensorResult:
+    home = platform.home
+    landing = look_at_landing(home, settings, set(context.instance.get_dynamic_partitions("source")))
+    read = read_present(context.instance, home, settings, landing)
+    now = read.present.at
+    planned = plan(read.present, arrivals=False, overdue=before.overdue(now))
+    tell(context.log, home, {standing.SETTINGS: [], standing.DOWNSTREAM: standing.downstream(planned)})
+    memory = Memory(since=before.waiting(planned.kept_waiting, now))
     return _result(context, planned, memory, _new_partitions(context.instance, settings, ()))
+
+
+def _tick(
+    name: str,
+    context: dg.SensorEvaluationContext,
+    platform: Platform,
+    act: Callable[[dg.SensorEvaluationContext, Platform, DeitaSettings, Memory], dg.SensorResult],
+) -> dg.SensorResult:
+    """One tick: nothing is done while the settings cannot be read, and a tick that fails is told."""
+    before = Memory.of(context.cursor)
+    with told_if_it_fails(context.log, platform, name):
+        try:
+            settings = platform.settings
+        except SettingsError as error:
+            tell(context.log, platform.home, {standing.SETTINGS: [standing.settings(error)]})
+            reason = f"nothing is done until the settings can be read: {error}"
+            return dg.SensorResult(skip_reason=reason, cursor=before.cursor())
+        return act(context, platform, settings, before)
 
 
 def _result(
@@ -87,26 +118,14 @@ def _result(
     memory: Memory,
     new: list[dg.AddDynamicPartitionsRequest],
 ) -> dg.SensorResult:
-    told = lines(planned)
     requests = [run_request(request) for request in planned.requests]
-    if requests:  # a tick that requests nothing keeps no log file
-        for line in told:
-            context.log.info(line)
+    log_lines(context.log, planned)
     return dg.SensorResult(
         run_requests=requests or None,
-        skip_reason=None if requests else "\n".join(told) or "everything is current",
+        skip_reason=None if requests else "\n".join(lines(planned)) or "everything is current",
         dynamic_partitions_requests=new,
         cursor=memory.cursor(),
     )
-
-
-def _wrong_settings(
-    context: dg.SensorEvaluationContext, platform: Platform, before: Memory, error: SettingsError
-) -> dg.SensorResult:
-    alert = Alert(kind="settings", subject="deita.toml", message=error.message, cure=error.cure)
-    told = before.tell(context.log, platform.home, [(short_digest(["settings", error.message]), alert)])
-    reason = f"nothing is done until the settings can be read: {error.message} {error.cure}"
-    return dg.SensorResult(skip_reason=reason, cursor=Memory(before.states, told.told).cursor())
 
 
 def _new_partitions(
@@ -121,29 +140,3 @@ def _new_partitions(
         if new:
             requests.append(_DIMENSIONS[dimension].build_add_request(new))
     return requests
-
-
-def _arrival_alerts(landed: Mapping[str, Landed], read: Read) -> Iterator[tuple[str, Alert]]:
-    """Folders that cannot be listed, and removals that were held back."""
-    for name, one in landed.items():
-        if one.trouble:
-            found = Alert("landing", name, one.trouble, one.cure)
-            yield short_digest(["landing", name, one.trouble]), found
-    for name, made in read.records.of("raw_pool").items():
-        if made.withheld:
-            yield (
-                short_digest(["withheld", name, made.withheld]),
-                Alert(
-                    kind="removals_withheld",
-                    subject=f"raw_pool[{name}]",
-                    message=f"{made.withheld:,} of its {made.rows:,} rows no longer stand in landing/{name}/, "
-                    "more than 20 % of them or all. They were kept, because an unmounted disk looks the same",
-                    cure=f"Put the files back, or run `deita-assets add {name} --accept-removals`.",
-                    run_id=made.run_id,
-                ),
-            )
-
-
-def _give_ups(planned: Plan) -> Iterator[tuple[str, Alert]]:
-    for work in planned.stopped:
-        yield told_key(work), gave_up(work)

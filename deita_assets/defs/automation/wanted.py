@@ -11,11 +11,10 @@ from typing import Any
 
 from dagster import DagsterInstance
 
-from deita_assets.core.names import validate_source_name
-from deita_assets.defs.automation.landed import Landed
+from deita_assets.core.names import is_source_name
+from deita_assets.defs.automation.landed import SourceFolder
 from deita_assets.defs.automation.present import Mixture
 from deita_assets.defs.automation.records import Made
-from deita_assets.errors import InvalidNameError
 from deita_assets.partitions import is_budget, known_budgets
 from deita_assets.settings import DeitaSettings
 
@@ -26,7 +25,7 @@ class Known:
 
     Attributes:
         sources: valid names of sources, in name order.
-        pools: source -> rows in its pool, of those that were read.
+        pools: source -> rows in its pool, of those that were ever read, partitions that were deleted since included.
         mixtures: partitions.
         budgets: partitions.
         odd: (dimension, key) of partitions that nothing can come of, as the UI lets them in.
@@ -40,12 +39,12 @@ class Known:
 
     @classmethod
     def of(
-        cls, instance: DagsterInstance, *, pools: Mapping[str, Made], landed: Mapping[str, Landed]
+        cls, instance: DagsterInstance, *, pools: Mapping[str, Made], landed: Mapping[str, SourceFolder]
     ) -> Known:
         """What an instance and landing hold; a source whose partition was deleted counts while it has files."""
         partitions = instance.get_dynamic_partitions("source")
-        names = {*filter(_is_source, partitions), *landed}
-        odd = [("source", key) for key in partitions if not _is_source(key)]
+        names = {*filter(is_source_name, partitions), *landed}
+        odd = [("source", key) for key in partitions if not is_source_name(key)]
         odd += [("budget", key) for key in instance.get_dynamic_partitions("budget") if not is_budget(key)]
         return cls(
             sources=tuple(sorted(names)),
@@ -144,7 +143,7 @@ def _mixture(settings: DeitaSettings, known: Known, name: str, budgets: tuple[in
     chosen = settings.mixture(name).sources
     named = [one for one in known.sources if one not in settings.exclusion_sources]
     named = named if chosen is None else list(chosen)
-    held = [one for one in named if known.pools.get(one)]
+    held = [one for one in named if one in known.sources and known.pools.get(one)]
     unread = [one for one in named if one in known.sources and one not in known.pools]
     missing = [] if chosen is None else [one for one in named if one not in {*held, *unread}]
     return Mixture(
@@ -178,11 +177,3 @@ _ODD: dict[str, Any] = {
     "source": "no name of a source, which is a-z 0-9 _ - in at most 64 characters; delete this partition",
     "budget": "no budget, which is a whole number such as 6000; delete this partition",
 }
-
-
-def _is_source(name: str) -> bool:
-    try:
-        validate_source_name(name)
-    except InvalidNameError:
-        return False
-    return True

@@ -106,6 +106,7 @@ def raw_pool(
             by_hand=frozenset(config.by_hand),
             let_go=let_go(platform.home, source),
             answers_required=source not in settings.exclusion_sources,
+            malformed_allowed=settings.malformed_allowed(source),
         )
         began = monotonic()
         with bytes_progress(context, f"{source} files") as on_bytes:

@@ -1,6 +1,6 @@
 """Checks of `embeddings`: the stored vectors of one embedder, seen from one pool.
 
-Only vectors of this pool are read, a stretch at a time; of the others, keys alone.
+Only vectors of this pool are read, a stretch at a time; of the others, keys alone, to know this pool's copies.
 
 What belongs here: reading. What does not: the rules (core.checks.vector_rules).
 """
@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deita_assets.core.checks import vector_rules
 from deita_assets.core.checks.finding import MOST_EXAMPLES, Finding
 from deita_assets.core.checks.vector_rules import StoredVectors, norm_tolerance, norms
 from deita_assets.stores import scored
-from deita_assets.stores.lance_keys import count_keys, table_keys
+from deita_assets.stores.lance_keys import count_keys, doubled_keys, table_keys
 from deita_assets.stores.sql import statement
 from deita_assets.stores.vectors import EmbeddingTable
 from deita_assets.stores.warehouse import Warehouse
@@ -59,7 +61,7 @@ def check_embeddings(warehouse: Warehouse, source: str) -> list[Finding]:
         NotFoundError: the source was never embedded. StoreError: the table of its embedder is gone.
     """
     lengths = read_lengths(warehouse, source)
-    keys = count_keys(table_keys(warehouse.home, lengths.table, "content_sha256"))
+    keys = count_keys(_keys_of(warehouse, lengths))
     there = lengths.norm[~lengths.missing]
     found = StoredVectors(
         source, lengths.table, lengths.dimension, keys.n_rows, keys.n_keys,
@@ -89,6 +91,17 @@ def read_lengths(warehouse: Warehouse, source: str) -> Lengths:
     for part in _stretches(row_ids):
         norm[part] = norms(table.take(row_ids[part]))
     return Lengths(table.name, table.dimension, contents, row_ids < 0, norm)
+
+
+def doubled_contents(warehouse: Warehouse, lengths: Lengths) -> list[str]:
+    """Contents of a pool that have more than one vector, in order."""
+    return doubled_keys(_keys_of(warehouse, lengths))
+
+
+def _keys_of(warehouse: Warehouse, lengths: Lengths) -> pa.ChunkedArray:
+    """Keys of the stored vectors of a pool, one for each row of the table."""
+    keys = table_keys(warehouse.home, lengths.table, "content_sha256")
+    return keys.filter(pc.is_in(keys, value_set=pa.array(lengths.contents, pa.string())))
 
 
 def _stretches(row_ids: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

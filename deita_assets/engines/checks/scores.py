@@ -14,7 +14,6 @@ from deita_assets.core.checks.finding import Finding
 from deita_assets.core.checks.score_rules import TurnScores
 from deita_assets.scorers.base import SCORED
 from deita_assets.stores import scored
-from deita_assets.stores.lance_keys import count_keys
 from deita_assets.stores.sql import first, statement
 from deita_assets.stores.vectors import ScoreTable
 from deita_assets.stores.warehouse import Warehouse
@@ -47,18 +46,18 @@ def read_scores(warehouse: Warehouse, source: str, measure: str) -> TurnScores:
     with warehouse.read(f"checks of {measure} of {source}: coverage") as con:
         covered = scored.coverage(con, source, measure)
     results = ScoreTable(warehouse.home).results(measure, covered.fingerprint)
-    keys = count_keys(results["prompt_sha256"])
     with warehouse.read(f"checks of {measure} of {source}") as con:
         _join(con, source, measure, results)
+        n_stored, n_keys, doubled = first(con.execute(statement("checks/result_copies"))) or (0, 0, ())
         n_turns, n_lacking, n_out_of_range, n_unwarranted = _counts(con)
         examples = _examples(con)
         prompts = con.sql(statement("checks/prompt_scores")).to_arrow_table()
         attempts = {"source": source, "step": measure, "fingerprint": covered.fingerprint}
         return TurnScores(
-            measure, source, keys.n_rows, keys.n_keys, n_turns,
+            measure, source, n_stored, n_keys, n_turns,
             statuses=_pairs(con, "turn_statuses"),
             scores=prompts["score"].to_numpy(), lengths=prompts["n_chars"].to_numpy(),
-            doubled=keys.doubled,
+            doubled=tuple(doubled),
             lacking=examples.get("lacking", ()), n_lacking=n_lacking,
             out_of_range=examples.get("out_of_range", ()), n_out_of_range=n_out_of_range,
             unwarranted=examples.get("unwarranted", ()), n_unwarranted=n_unwarranted,
@@ -67,7 +66,7 @@ def read_scores(warehouse: Warehouse, source: str, measure: str) -> TurnScores:
 
 
 def bad_prompts(warehouse: Warehouse, source: str, measure: str, results: Any) -> list[str]:
-    """Prompts of the pool of one source whose result is not what its status says, in order.
+    """Prompts of the pool of one source that have several results, or one that is not what its status says, in order.
 
     Args:
         warehouse: where the pool is.

@@ -87,6 +87,8 @@ def load_head(path: Path) -> tuple[OrdinalHead, str]:
     from safetensors import SafetensorError, safe_open
     from safetensors.numpy import load
 
+    if path.exists() and not path.is_file():  # reading a FIFO or a device would never end
+        raise ScorerError(f"{path}: no regular file, expected a head of a distilled scorer.", cure=_CURE)
     try:
         content = path.read_bytes()
         tensors = load(content)

@@ -98,6 +98,7 @@ def score_row(made, text, score, status="ok", measure="complexity"):
     rows = {
         "score_key": [f"{measure[0]}{prompt[1:]}"], "prompt_sha256": [prompt], "measure": [measure],
         "scorer_fp": [scorer], "score": pa.array([score], pa.float64()), "status": [status],
+        "checksum": pa.nulls(1, pa.int64()),
     }  # fmt: skip
     return pa.table(rows, schema=table(made, "scores").schema), prompt, sample_id
 
@@ -120,7 +121,7 @@ def set_vector(made, sample_id, numbers):
     opened = vectors(made)
     opened.delete(f"content_sha256 = '{content}'")
     values = pa.FixedSizeListArray.from_arrays(pa.array(np.asarray(numbers, np.float16)), 5)
-    opened.add(pa.table([pa.array([content]), values], schema=opened.schema))
+    opened.add(pa.table([pa.array([content]), values, pa.nulls(1, pa.int64())], schema=opened.schema))
     return content
 
 

@@ -1,0 +1,171 @@
+"""Repair: what an audit found damaged is taken out or put back, and it is said which assets have to run.
+
+Each step leaves a home that the next audit understands: a row that was taken out is missing, a folder that was set
+aside is gone, a table that was salvaged stands `ready`. So a repair that was killed is completed by the next one.
+
+What belongs here: which damage is mended how, in which order. What does not: running assets, which the caller gives.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from deita_assets.engines.verify_lance import audit_lance, off_length, part_name
+from deita_assets.engines.verify_parts import Audit, OnPart
+from deita_assets.engines.verify_republish import republish
+from deita_assets.engines.verify_subsets import SUBSETS
+from deita_assets.engines.verify_texts import restore_texts
+from deita_assets.engines.verify_warehouse import SERVING, TEXTS, WAREHOUSE
+from deita_assets.errors import DeitaError
+from deita_assets.scorers.base import SCORED
+from deita_assets.stores.lance_audit import BadRow, judge_scores, judge_vectors
+from deita_assets.stores.lance_salvage import Judge, drop_rows, fill_checksums, finish_salvages, salvage
+from deita_assets.stores.lance_upkeep import table_names
+from deita_assets.stores.vectors import SCORES
+from deita_assets.stores.warehouse import Warehouse
+
+OnStep = Callable[[str], None]
+#: The order in which assets of a source run.
+_MIRRORED = "scored_pool"
+_ORDER = ("complexity_scores", "quality_scores", "embeddings", _MIRRORED)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a repair works with.
+
+    Attributes:
+        run: (source, assets) runs assets of one source, current or not.
+        publish: makes `serving.duckdb` again.
+        provenance: when, where and by what folders are published again.
+        show_rows: dataset cards may show the first words of near-duplicates.
+        on_step: told what is being done.
+        on_part: told what is being read.
+    """
+
+    run: Callable[[str, list[str]], None]
+    publish: Callable[[], None]
+    provenance: Mapping[str, Any]
+    show_rows: bool = False
+    on_step: OnStep = lambda step: None
+    on_part: OnPart = lambda part, done, total: None
+
+
+def repair(warehouse: Warehouse, audit: Audit, means: Means) -> list[str]:
+    """Mend what an audit found, in the order in which one thing is made of another.
+
+    Returns:
+        What could not be done, in words; the next audit has the rest.
+    """
+    if not mendable(audit):
+        return [damage.message for damage in audit.of("unreadable", WAREHOUSE)]
+    failed: list[str] = []
+    touched = take_out(warehouse, audit, means.on_step)
+    lance = audit_lance(warehouse, means.on_part) if touched else audit
+    wanted = assets_to_run(lance)
+    failed += _run(wanted, means.run, means.on_step)
+    if any(assets != [_MIRRORED] for assets in wanted.values()):
+        # Only now can it be seen whether a mirror was made of damaged scores.
+        late = assets_to_run(audit_lance(warehouse, means.on_part))
+        mirrors = {source: [_MIRRORED] for source, assets in late.items() if _MIRRORED in assets}
+        failed += _run(mirrors, means.run, means.on_step)
+    touched |= bool(wanted)
+    failed += republish_folders(warehouse, audit, means)
+    if touched or audit.damaged(SERVING):
+        # A copy whose bytes were flipped would pass for current by its size and time.
+        warehouse.home.serving_state.unlink(missing_ok=True)
+        means.publish()
+    return failed
+
+
+def mendable(audit: Audit) -> bool:
+    """Whether anything may be mended: nothing is written beside a warehouse that cannot be read."""
+    return not audit.of("unreadable", WAREHOUSE)
+
+
+def take_out(warehouse: Warehouse, audit: Audit, on_step: OnStep) -> bool:
+    """Take damaged rows out of LanceDB, put texts back, and give rows without a checksum one.
+
+    Args:
+        warehouse: of the home.
+        audit: what was found; what is sound by now loses nothing but the time to compute it again.
+        on_step: told what is being done.
+
+    Returns:
+        Whether any row of LanceDB or text was touched, so that both stores have to be compared again.
+    """
+    home, touched = warehouse.home, False
+    for name in finish_salvages(home):
+        on_step(f"{part_name(name)}: a repair had been cut off; its table is in place")
+        touched = True
+    for name in table_names(home):
+        touched |= _mend_table(warehouse, audit, name, on_step)
+    for damage in audit.of("text", TEXTS):
+        lost = restore_texts(warehouse, damage.facts)
+        on_step(f"texts read again from landing: {damage.n - len(lost):,}; without their file: {len(lost):,}")
+        touched = True
+    return touched
+
+
+def _mend_table(warehouse: Warehouse, audit: Audit, name: str, on_step: OnStep) -> bool:
+    home, part, judge = warehouse.home, part_name(name), _judge(name)
+    bad: list[BadRow] = [
+        row for kind in ("checksum", "value") for one in audit.of(kind, part) for row in one.facts
+    ]
+    doubled = [key for one in audit.of("doubled", part) for key in one.ids]
+    broken = bool(audit.of("unreadable", part))
+    if not broken and (bad or doubled):
+        broken = not drop_rows(home, name, bad, doubled)
+        on_step(f"{part}: {len(bad) + len(doubled):,} damaged or doubled keys were taken out")
+    if broken:
+        kept, aside = salvage(home, name, judge)
+        on_step(f"{part}: {kept:,} rows were kept; the old table is {aside.relative_to(home.root)}")
+    elif audit.unchecked.get(name):
+        on_step(f"{part}: {fill_checksums(home, name, judge):,} rows were given a checksum")
+    return broken or bool(bad or doubled)
+
+
+def _judge(name: str) -> Judge:
+    return partial(judge_scores, scored=SCORED) if name == SCORES else partial(judge_vectors, off=off_length)
+
+
+def assets_to_run(audit: Audit) -> dict[str, list[str]]:
+    """Source -> assets that compute what is missing, or mirror what differs, in their order."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for damage in [*audit.of("missing"), *audit.of("mirror")]:
+        for asset, source in damage.facts:
+            wanted[source].add(asset)
+    return {source: sorted(assets, key=_ORDER.index) for source, assets in sorted(wanted.items())}
+
+
+def republish_folders(warehouse: Warehouse, audit: Audit, means: Means) -> list[str]:
+    """Publish damaged and missing folders again; returns what could not be, in words."""
+    failed = []
+    for damage in audit.of("folder", SUBSETS):
+        (version,) = damage.ids
+        try:
+            republish(warehouse, version, provenance=means.provenance, show_rows=means.show_rows)
+        except DeitaError as error:
+            failed.append(str(error))
+            means.on_step(str(error))
+        else:
+            means.on_step(f"{version} was published again")
+    return failed
+
+
+def _run(
+    wanted: Mapping[str, list[str]], run: Callable[[str, list[str]], None], on_step: OnStep
+) -> list[str]:
+    """Run assets of each source; one that fails holds back no other."""
+    failed = []
+    for source, assets in wanted.items():
+        try:
+            run(source, assets)
+        except DeitaError as error:
+            failed.append(str(error))
+            on_step(str(error))
+    return failed
