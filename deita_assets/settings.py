@@ -54,7 +54,7 @@ def _no_address(value: str) -> str:
     if "://" in value:
         raise InvalidNameError(
             "found an address, expected a folder or file, or for models a hub id such as ORG/NAME.",
-            cure="Nothing is fetched from addresses. What was found is kept out of this message: it may hold a password.",
+            cure="Nothing is fetched from addresses. It is kept out of this message, for it may hold a password.",
         )
     return value
 
