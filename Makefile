@@ -42,7 +42,7 @@ check: setup ## everything that is checked without running the code
 # torch is pinned to the release that the numbers in the tests were measured with; typer from 0.26 on loses the
 # help texts of Dagster's `dg`. Known pins stay as they are; `make constraints UPGRADE=--upgrade` renews them.
 constraints: ## compile constraints.txt anew from pyproject.toml
-	printf 'torch==2.13.0\ntyper<0.26\n' | uv pip compile pyproject.toml --constraints - --extra dev --extra browser --extra language --extra openvino --universal \
+	printf 'torch==2.13.0\ntyper<0.26\n' | uv pip compile pyproject.toml --constraints - --extra dev --extra browser --extra language --extra openvino --extra atlas --universal \
 		--python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate $(UPGRADE) \
 		--custom-compile-command 'make constraints' -o constraints.txt
 

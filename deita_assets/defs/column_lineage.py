@@ -77,6 +77,8 @@ def _scores(upstream_note: str) -> tuple[Column, ...]:
         _column("score", "double", "expectation over the classes 1..6; NULL unless status is ok, truncated or "
                 "fallback", read, null=True),
         _column("status", "string", "ok, truncated, fallback, too_long, empty_response or non_finite", read),
+        _column("checksum", "int64", "of all else in the row; NULL in rows from before there were checksums", read,
+                null=True),
     )  # fmt: skip
 
 
@@ -85,6 +87,8 @@ _EMBEDDINGS = (
             "raw_pool.conversations", unique=True),
     _column("vector", "fixed_size_list<halffloat>", "unit length; as many numbers as the embedder gives",
             "raw_pool.conversations"),
+    _column("checksum", "int64", "of all else in the row; NULL in rows from before there were checksums",
+            "raw_pool.conversations", null=True),
 )  # fmt: skip
 _SCORED_POOL = (
     _column("sample_id", "varchar", "row of the pool", "raw_pool.sample_id", unique=True),

@@ -116,7 +116,7 @@ def test_any_value(witness):
         seen["Conversation"] += 1
 
     tried()
-    assert min(seen["ParseError"], seen["Conversation"]) > 5, seen
+    assert min(seen["ParseError"], seen["Conversation"]) > 0, seen
     witness(VALUES, " or ".join(sorted(seen)), times=seen.total())
 
 
@@ -140,7 +140,7 @@ def test_any_text(witness):
         seen["every NUL kept"] += "\0" in question + answer
 
     tried()
-    assert min(seen.values()) > 5
+    assert min(seen.values()) > 0, seen
     witness(SIGNS, ", ".join(sorted(seen)), times=seen.total())
 
 

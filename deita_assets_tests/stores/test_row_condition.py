@@ -73,7 +73,7 @@ def test_only_rows_of_the_sources_are_named(study):
         ("true) union select ('x'", "syntax error"),
         ("true union select 'x'", "syntax error"),
         ("true order by 1", "syntax error"),
-        ("sample_id", "Could not convert string"),
+        ("sample_id", "Conversion Error on the value of a row"),
         ("count(*) > 1", "aggregates"),
         ("n_chars > $x", "Values were not provided"),
         ("exists (select 1 from rows_of_python)", "does not exist"),
@@ -103,6 +103,27 @@ def test_what_is_no_condition_is_refused(study, tmp_path, condition, said):
     assert "scored_pool(sample_id" in caught.value.cure
     assert rows_of_python is not None
     assert len(ids(study)) == 9
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "cast((select any_value(response) from turns t where t.sample_id = pool.sample_id) as date) is null",
+        "cast(conversations::varchar as int) > 3",
+        "strptime(conversations::varchar, '%Y') is null",
+        "cast((select any_value(response) from turns t where t.sample_id = pool.sample_id) as boolean)",
+    ],
+)
+def test_no_word_of_a_row_is_in_what_is_said_of_a_condition(study, condition):
+    with pytest.raises(UsageError) as caught:
+        rows_where_not(study.warehouse, ["a"], condition)
+    told, chain = [], caught.value
+    while chain is not None:
+        told.append(str(chain))
+        chain = chain.__cause__
+    assert "on the value of a row" in told[0]
+    assert "try_cast" in told[0]
+    assert not any("answer" in one or "question" in one for one in told), told
 
 
 def test_a_column_may_bear_the_name_of_a_function(study):
