@@ -13,7 +13,6 @@ import pytest
 from deita_assets.stores.home import Home
 from deita_assets.stores.warehouse import Warehouse
 
-
 #: Files that take minutes, in the order in which they are best begun when two run at a time.
 _LONG = ("soak/test_soak.py", "cli/test_kill.py", "soak/test_kills.py", "browser/test_dagster_ui.py")
 

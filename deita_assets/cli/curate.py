@@ -78,7 +78,10 @@ def command(
     _refuse_idle(departures)
     threshold = departures.get("threshold")
     if threshold is not None and not -1 < threshold <= 1:
-        raise UsageError(f"--threshold {threshold}: expected a cosine similarity above -1 and up to 1.")
+        raise UsageError(
+            f"--threshold {threshold}: expected a cosine similarity above -1 and up to 1.",
+            cure="`deita-assets calibrate SCOPE` shows what each threshold would keep.",
+        )
     _check_parameters(session, plan, departures)
     if dry_run:
         _dry_run(session, plan)

@@ -25,6 +25,12 @@ STORES_AGREE = "stores_agree"
 EVOL_SCORES = "evol_scores"
 LINEAGE_COMPLETE = "lineage_complete"
 FILES_INTACT = "files_intact"
+#: Checks that say which results a pool lacks, by asset.
+MISSING = {
+    "complexity_scores": "missing_pairs",
+    "quality_scores": "missing_pairs",
+    "embeddings": "missing_vectors",
+}
 
 #: Checks that stop what is downstream of their asset when they fail with severity ERROR.
 BLOCKING: dict[str, tuple[str, ...]] = {
@@ -58,6 +64,24 @@ def blocking_failures(instance: DagsterInstance, asset: str, partition: str | No
     keys = [AssetCheckKey(AssetKey(asset), name) for name in BLOCKING.get(asset, ())]
     found = _latest_findings(instance, keys, partition)
     return tuple(key.name for key in keys if (record := found.get(key)) and _stops(record))
+
+
+def results_were_lost(instance: DagsterInstance, asset: str, partition: str) -> bool:
+    """True when results of `asset[partition]` were found missing in a later run than the one that made it.
+
+    What is missing in that run itself, the model cannot give, and running it again would not help.
+    """
+    if asset not in MISSING:
+        return False
+    key = AssetCheckKey(AssetKey(asset), MISSING[asset])
+    record = _latest_findings(instance, [key], partition).get(key)
+    evaluation = record.evaluation if record else None
+    if record is None or not isinstance(evaluation, dg.AssetCheckEvaluation) or evaluation.passed:
+        return False
+    made = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=AssetKey(asset), asset_partitions=[partition]), limit=1
+    ).records
+    return not made or made[0].run_id != record.run_id
 
 
 def _latest_findings(

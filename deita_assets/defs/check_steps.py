@@ -19,7 +19,7 @@ from deita_assets.defs.interrupts import is_interrupt, let_interrupts_through, s
 from deita_assets.defs.platform import Platform
 from deita_assets.defs.processes import sign_run
 from deita_assets.defs.steps import as_failure
-from deita_assets.errors import DeitaError
+from deita_assets.errors import DeitaError, UsageError
 
 #: Looks at one partition of an asset, by its key; "" where it has none.
 Look = Callable[[Platform, str], Sequence[Finding]]
@@ -55,18 +55,25 @@ def checks_of(
         )
         def step(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
             wanted = {key.name for key in context.selected_asset_check_keys}
-            found = _looked(context, platform, look)
+            found = _looked(context, platform, look, partitioned=asset.partitions_def is not None)
             yield from _told(asset.key, [finding for finding in found if finding.check in wanted])
 
     return step
 
 
-def _looked(context: dg.AssetCheckExecutionContext, platform: Platform, look: Look) -> Sequence[Finding]:
+def _looked(
+    context: dg.AssetCheckExecutionContext, platform: Platform, look: Look, *, partitioned: bool
+) -> Sequence[Finding]:
     """What was found; errors become failures as they do in an asset, and an interrupt ends the run."""
     run = context.op_execution_context
     try:
         let_interrupts_through()
         sign_run(run)  # type: ignore[arg-type]
+        if partitioned and not context.has_partition_key:
+            raise UsageError(
+                "this check looks at one partition, and its run has none.",
+                cure="Choose a partition in the launchpad, or materialise the asset: its checks run with it.",
+            )
         return look(platform, str(context.partition_key) if context.has_partition_key else "")
     except DeitaError as error:
         raise as_failure(error) from error
@@ -92,8 +99,10 @@ def _told(asset: dg.AssetKey, findings: Sequence[Finding]) -> Iterator[dg.AssetC
         )
     stopping = [finding for finding in findings if finding.grave and not finding.passed]
     if stopping:
+        cure = " ".join(dict.fromkeys(finding.cure for finding in stopping))
+        said = " ".join(f"{finding.check}: {finding.message}" for finding in stopping)
         raise dg.Failure(
-            description=" ".join(f"{finding.check}: {finding.words}" for finding in stopping),
-            metadata={"error": "AssetCheckFailed", "cure": stopping[-1].cure},
+            description=f"{said} {cure}",
+            metadata={"error": "AssetCheckFailed", "cure": cure},
             allow_retries=False,
         )

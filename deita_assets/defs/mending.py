@@ -32,12 +32,26 @@ _MEND: dict[str, Callable[[Warehouse, str], int]] = {
 }
 
 
+_RESULTS = "{:,} refused or needless results were taken out."
+_LEDGER = "its ledger was altered and is let go."
+_VERSION = "the rows of its version in the registry were altered and are put right, or forgotten."
+_TAKEN = {
+    "complexity_scores": _RESULTS,
+    "quality_scores": _RESULTS,
+    "embeddings": _RESULTS,
+    "selection_ledger": _LEDGER,
+    "pooled_ledger": _LEDGER,
+    "selected_subset": _VERSION,
+    "pooled_subset": _VERSION,
+}
+
+
 def take_out_refused(context: dg.AssetExecutionContext, platform: Platform, asset: str) -> None:
     """Take out what the last blocking check of this partition refused; nothing where none failed."""
     partition = str(context.partition_key)
     failed = blocking_failures(context.instance, asset, partition)
     if failed and (taken := _MEND[asset](platform.warehouse, partition)):
         context.log.warning(
-            f"{asset}[{partition}]: {', '.join(failed)} failed; {taken:,} refused results were taken out and are made "
-            "again."
+            f"{asset}[{partition}]: {', '.join(failed)} failed; {_TAKEN[asset].format(taken)} What was made of it is "
+            "made again by `deita-assets curate` of its scope."
         )

@@ -38,11 +38,10 @@ Show = Callable[[Standing], None]
 def progress_shown(context: dg.AssetExecutionContext, title: str) -> Iterator[Show]:
     """What shows the standing of one step, however often it is called."""
     began = told = time.monotonic()
-    observed = False
     with terminal_bar(title) as bar:
 
         def show(now: Standing) -> None:
-            nonlocal told, observed
+            nonlocal told
             if bar:
                 bar(now)
             moment = time.monotonic()

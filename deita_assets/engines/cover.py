@@ -166,7 +166,8 @@ class EmbedStep:
         Raises:
             EmbedderError: the embedder broke its contract.
         """
-        halves = self.compute(texts).astype(np.float16)
+        with np.errstate(over="ignore"):  # what float16 cannot hold becomes infinite, and is counted as that
+            halves = self.compute(texts).astype(np.float16)
         if halves.shape != (len(texts), self._table.dimension):
             raise EmbedderError(
                 f"{self.fingerprint.name} gave vectors of shape {halves.shape} for {len(texts)} conversations, "

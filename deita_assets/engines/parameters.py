@@ -82,9 +82,14 @@ class SelectionParameters:
         """Refuse what does not fit together.
 
         Raises:
-            SettingsError: quotas for a selector that has none, that contradict each other, or for sources that are
-                not in the scope.
+            SettingsError: a threshold that is no similarity; quotas for a selector that has none, that contradict
+                each other, or for sources that are not in the scope.
         """
+        if not -1 < self.threshold <= 1:
+            raise SettingsError(
+                f"{scope}: threshold {self.threshold}, expected a cosine similarity above -1 and up to 1.",
+                cure="`deita-assets calibrate` shows what each threshold would keep.",
+            )
         if self.has_quotas and not SELECTORS[self.selector].takes_quotas:
             able = ", ".join(name for name, facts in SELECTORS.items() if facts.takes_quotas)
             raise SettingsError(

@@ -46,6 +46,7 @@ from deita_assets.engines.version_parts import (
 )
 from deita_assets.errors import DeitaError, UsageError
 from deita_assets.stores import registered as registry
+from deita_assets.stores.disk import disk_fault
 from deita_assets.stores.new_folder import new_folder
 from deita_assets.stores.registered import Registered
 from deita_assets.stores.selections import Selection
@@ -119,6 +120,7 @@ def reproduce(
     Raises:
         NotFoundError: there is no such version.
         UsageError: `out` exists.
+        StoreError: the disk is full or broken.
     """
     if out is not None and out.exists():
         raise UsageError(f"{out} exists.", cure="Name a folder that does not: nothing is ever overwritten.")
@@ -167,6 +169,8 @@ def _rebuild(
         settle_filters(work)
         rebuilt = select(work, PassOptions(device, on_progress=_every(work.on_step)))
     except (DeitaError, duckdb.Error) as error:
+        if fault := disk_fault(error):  # of this machine now, not of the version
+            raise fault from error
         message = error.message if isinstance(error, DeitaError) else str(error).strip().splitlines()[0]
         done.difference = Difference("rebuild", f"it cannot be made again: {message}")
         return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deita_assets.errors import DeitaError
+from deita_assets.models.source import AGAIN
 
 _LOCAL: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 
@@ -89,7 +90,12 @@ def load_model(
     _check_device(torch, device, error)
     try:
         model, report = getattr(transformers, kind).from_pretrained(
-            str(folder), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True, **_LOCAL
+            str(folder),
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # else the error says no more than that some do not match
+            **_LOCAL,
         )
     except MemoryError:
         raise
@@ -98,6 +104,13 @@ def load_model(
             f"{folder}: the model cannot be loaded as {name} ({problem}).",
             cure="Check config.json and the weights; architectures that need code from the folder are not run.",
         ) from problem
+    if wrong := sorted(report["mismatched_keys"], key=str):
+        key, found, expected = wrong[0]
+        raise error(
+            f"{folder}: {key} is of shape {list(found)}, config.json expects {list(expected)} ({len(wrong)} tensors "
+            "are like this).",
+            cure=AGAIN,
+        )
     missing = sorted(key for key in report["missing_keys"] if not (unused and key.startswith(unused)))
     if missing:
         raise error(

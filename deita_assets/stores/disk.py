@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -29,7 +30,13 @@ _PHRASES: Final = {
     **{os.strerror(number): cure for number, cure in _CURES.items()},
     "database or disk is full": _SPACE, "disk I/O error": _DISK, "attempt to write a readonly database": _RIGHTS,
 }  # fmt: skip
-_LIBRARIES = ("duckdb", "_duckdb", "pyarrow", "sqlite3", "sqlalchemy", "lance")
+#: Errors of libraries that may be about the disk; others may repeat a row, which can say anything.
+_CLASSES: Final = {
+    "IOException", "TransactionException", "FatalException",  # DuckDB
+    "ArrowException", "OperationalError", "OSError",  # Arrow; SQLite, and SQLAlchemy around it
+}  # fmt: skip
+#: LanceDB has no classes of its own.
+_LANCE: Final = "LanceError(IO)"
 #: Characters of a library's text that are shown: DuckDB and Lance add where in their own code it happened.
 _SHOWN = 300
 
@@ -66,9 +73,15 @@ def _told(error: BaseException) -> StoreError | None:
         path = error.filename2 or error.filename  # of a copy or a rename: where to
         where = f"{os.fsdecode(path)}: " if isinstance(path, str | bytes) else ""
         return StoreError(f"{where}{os.strerror(error.errno)}.", cure=_CURES[error.errno])
+    if isinstance(error, shutil.Error):  # of a tree: (from, to, what was said) of each file
+        return _in_words(error.args[0][0][2])
     text = str(error)
-    if type(error).__module__.partition(".")[0] not in _LIBRARIES and "lance" not in text.lower():
+    if type(error).__name__ not in _CLASSES and _LANCE not in text:
         return None
+    return _in_words(text)
+
+
+def _in_words(text: str) -> StoreError | None:
     for phrase, cure in _PHRASES.items():
         if phrase in text:
             return StoreError(_shortened(text, phrase), cure=cure)

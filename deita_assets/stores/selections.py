@@ -144,7 +144,7 @@ def register(
     version, scope = selection.version, selection.ledger.scope
     known = first(con.execute("select 1 from store.selection where selection_version = ?", [version]))
     if not known:
-        _refuse_other_members(con, selection)
+        _refuse_other_members(con, selection, trials=not head)
         con.execute(
             "insert into store.selection values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -161,6 +161,36 @@ def register(
         )
         con.execute("update store.selection set trial = false where selection_version = ?", [version])
     return not known
+
+
+def write_again(con: duckdb.DuckDBPyConnection, selection: Selection) -> bool:
+    """Write the rows of a known version again as its ledger gives them; returns False when they were like that.
+
+    What a ledger does not know stays: the folder, the run, the moment, and whether it is a trial.
+    """
+    before = _registry_rows(con, selection.version)
+    con.execute(
+        "update store.selection set scope_kind = ?, scope = ?, budget = ?, n_rows = ?, ledger_id = ?, "
+        "members_sha256 = ?, spec = ? where selection_version = ?",
+        [
+            selection.ledger.scope.kind, selection.ledger.scope.name, selection.budget, len(selection.members),
+            selection.ledger.ledger_id, selection.members_sha256, canonical_json(selection.spec), selection.version,
+        ],
+    )  # fmt: skip
+    con.execute("delete from store.selection_member where selection_version = ?", [selection.version])
+    _insert_members(con, selection)
+    return _registry_rows(con, selection.version) != before
+
+
+def _registry_rows(con: duckdb.DuckDBPyConnection, version: str) -> list[tuple[Any, ...]]:
+    rows = con.execute("select * from store.selection where selection_version = ?", [version]).fetchall()
+    return (
+        rows
+        + con.execute(
+            "select * from store.selection_member where selection_version = ? order by position, sample_id",
+            [version],
+        ).fetchall()
+    )
 
 
 def head_members(con: duckdb.DuckDBPyConnection, scope_kind: str, scope: str, budget: int) -> str | None:
@@ -249,11 +279,12 @@ def fingerprint_specs(con: duckdb.DuckDBPyConnection, digests: list[str]) -> dic
     return {str(d): {"kind": kind, "name": name, "spec": json.loads(spec)} for d, kind, name, spec in rows}
 
 
-def _refuse_other_members(con: duckdb.DuckDBPyConnection, selection: Selection) -> None:
+def _refuse_other_members(con: duckdb.DuckDBPyConnection, selection: Selection, *, trials: bool) -> None:
+    """Trials are compared with trials too; a lasting version is not, and so follows one that was let go as wrong."""
     other = first(
         con.execute(
-            "select selection_version from store.selection where ledger_id = ? and budget = ?",
-            [selection.ledger.ledger_id, selection.budget],
+            "select selection_version from store.selection where ledger_id = ? and budget = ? and (? or not trial)",
+            [selection.ledger.ledger_id, selection.budget, trials],
         )
     )
     if other:

@@ -97,6 +97,10 @@ def failure(home: SmallHome, asset: str, partition: str | None, config: dict | N
             "threshold: found 0.5, expected none beside selector random",
         ),
         ({"where": " "}, "where: found ' ', expected some text"),
+        ({"budget": 5, "to_end": True}, "budget: found 5, expected none beside to_end: true"),
+        ({"threshold": 0.9}, "threshold: found 0.9, expected another one than the settings have"),
+        ({"selector": "repr_filter"}, "selector: found 'repr_filter', expected another one"),
+        ({"threshold": 0.5, "aggregation": "sum"}, "aggregation: found 'sum', expected another one"),
     ],
 )
 def test_values_that_no_ledger_can_use_are_refused_in_the_fields_words(tmp_path, config, words) -> None:

@@ -71,7 +71,7 @@ comment on column main.selections.n_rows is 'rows that it has: fewer than its bu
 comment on column main.selections.ledger_id is 'ledger that it was cut from';
 comment on column main.selections.members_sha256 is 'digest of the ordered sample ids: equal for equal rows';
 comment on column main.selections.is_head is 'it is the current version of its scope and budget';
-comment on column main.selections.trial is 'it was made by other parameters than the settings, and was never current';
+comment on column main.selections.trial is 'it was made by other parameters than the settings, or of results that a check refused since';
 comment on column main.selections.created_at is 'when it was registered [time with zone, UTC]';
 comment on column main.selections.directory is 'folder of its files [path below the home]';
 comment on column main.selections.run_id is 'Dagster run that made it; NULL when it was made outside of one';

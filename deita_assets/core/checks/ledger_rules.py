@@ -116,9 +116,9 @@ class LedgerLinks:
 def lineage_complete(found: LedgerLinks) -> Finding:
     """Every row that was kept or dropped stands in a file, has a score, and a dropped one names the kept one."""
     wrong = [
-        f"{rows(found.n_nowhere)} stand in no file" if found.n_nowhere else "",
-        f"{rows(found.n_unscored)} have no evol_score" if found.n_unscored else "",
-        f"{rows(found.n_unblocked, 'near-duplicate')} name no row that was kept before them"
+        f"{rows(found.n_nowhere)} in no file" if found.n_nowhere else "",
+        f"{rows(found.n_unscored)} without an evol_score" if found.n_unscored else "",
+        f"{rows(found.n_unblocked, 'near-duplicate')} without the name of a row that was kept before"
         if found.n_unblocked
         else "",
     ]

@@ -68,7 +68,7 @@ def unique_keys(source: str, found: PoolKeys) -> Finding:
     """Every row of a pool has an id and a content of its own, and one stored conversation."""
     passed = found.n_rows == found.n_ids == found.n_contents == found.n_conversations
     told = (
-        f"{source}: {rows(found.n_rows)} in the pool have {rows(found.n_ids, 'id')}, "
+        f"{source}: {rows(found.n_rows)} in the pool with {rows(found.n_ids, 'id')}, "
         f"{rows(found.n_contents, 'content')} and {rows(found.n_conversations, 'stored conversation')}"
     )
     return Finding(
@@ -94,8 +94,8 @@ def row_accounting(source: str, found: PoolAccount) -> Finding:
     off = found.n_read - (found.n_pool + duplicates + found.n_quarantined + found.n_taken)
     wrong = [
         f"{rows(abs(off))} {'lost' if off > 0 else 'too many'}" if off else "",
-        f"{rows(len(found.lost))} or more of the files are not in the pool" if found.lost else "",
-        f"{rows(len(found.invented))} or more in the pool stand in no file" if found.invented else "",
+        f"{rows(len(found.lost))} or more of the files not in the pool" if found.lost else "",
+        f"{rows(len(found.invented))} or more in the pool in no file" if found.invented else "",
         f"the pool version was recorded with {rows(found.n_recorded)}"
         if found.n_recorded != found.n_pool
         else "",

@@ -31,7 +31,7 @@ class TurnScores:
     Attributes:
         measure: `complexity` or `quality`.
         source: whose pool.
-        n_stored: results in LanceDB under the scorer's fingerprint, of all sources.
+        n_stored: results in LanceDB under the scorer's fingerprint, of this pool's prompts.
         n_keys: different prompts among these.
         doubled: prompts with more than one result.
         statuses: status -> turns; turns without any result are not among them.
@@ -122,9 +122,9 @@ def missing_pairs(found: TurnScores) -> Finding:
     why = f"failed attempts: {attempts}" if attempts else "no attempt failed; the pool or the store changed"
     return Finding(
         "missing_pairs", passed,
-        f"{found.title}: all {rows(found.n_turns, 'turn')} have a result." if passed else
-        f"{found.title}: {found.n_lacking:,} of {rows(found.n_turns, 'turn')} have no result, and their rows "
-        f"cannot be selected ({why}).",
+        f"{found.title}: a result for each of {rows(found.n_turns, 'turn')}." if passed else
+        f"{found.title}: no result for {found.n_lacking:,} of {rows(found.n_turns, 'turn')}, whose rows cannot be "
+        f"selected ({why}).",
         "" if passed else f"Run {curate('source', found.source)}, or materialise {found.measure}_scores for it.",
         numbers={
             "turns": found.n_turns, "without_result": found.n_lacking,

@@ -51,7 +51,7 @@ class Mirror:
 def stores_agree(found: Mirror) -> Finding:
     """The scored pool has a row for each row of the pool, and every score as LanceDB has it, bit for bit."""
     wrong = [
-        f"{rows(found.n_different, 'score')} differ" if found.n_different else "",
+        f"{rows(found.n_different, 'different score')}" if found.n_different else "",
         f"{rows(found.n_scored)} for {rows(found.n_pool)} of the pool"
         if not found.outdated and (found.unlike or found.n_scored != found.n_pool)
         else "",
@@ -104,7 +104,7 @@ def evol_scores(source: str, sample: Sequence[ScoredRow], aggregation: str) -> F
         told += f" (settings say {aggregation} now)"
     return Finding(
         "evol_scores", passed,
-        f"{told}: all equal." if passed else f"{told}: {len(wrong):,} differ.",
+        f"{told}: all equal." if passed else f"{told}: {len(wrong):,} different.",
         "" if passed else f"{curate('source', source)} adds them up again.",
         grave=True,
         numbers={"recomputed": len(sample), "different": 0 if passed else len(wrong)},

@@ -85,9 +85,9 @@ def lineage_complete(found: MemberTrail) -> Finding:
     """Every member stands in a file and line, and has the scores and the vector that it was chosen by."""
     wrong = [
         *found.altered,
-        f"{rows(found.n_nowhere)} stand in no file" if found.n_nowhere else "",
-        f"{rows(found.n_unscored)} lack a score" if found.n_unscored else "",
-        f"{rows(found.n_unembedded)} have no vector" if found.n_unembedded else "",
+        f"{rows(found.n_nowhere)} in no file" if found.n_nowhere else "",
+        f"{rows(found.n_unscored)} without a score" if found.n_unscored else "",
+        f"{rows(found.n_unembedded)} without a vector" if found.n_unembedded else "",
     ]
     said = "; ".join(part for part in wrong if part)
     told = f"{found.scope}: {rows(found.n_members, 'member')} of {found.version}"
@@ -116,10 +116,13 @@ def _trail_cure(found: MemberTrail) -> str:
         )
     if concerned:
         return (
-            f"Materialise complexity_scores, quality_scores and embeddings of {', '.join(concerned)} again, "
-            f"then run {again}."
+            f"Run `deita-assets verify --repair`, which computes the missing scores and vectors of "
+            f"{', '.join(concerned)} again, then {again}."
         )
-    return f"Another version takes its place as soon as {again} finds other rows."
+    return (
+        f"{again} writes its rows again where a ledger gives this version still; else it forgets the version, whose "
+        "folder stays, and registers the one that the ledger gives now."
+    )
 
 
 def files_intact(scope: str, version: str, n_files: int, n_bytes: int, altered: str, cure: str) -> Finding:
@@ -135,7 +138,7 @@ def files_intact(scope: str, version: str, n_files: int, n_bytes: int, altered: 
     """
     return Finding(
         "files_intact", not altered,
-        f"{scope}: {rows(n_files, 'file')} of {version} are as they were written." if not altered
+        f"{scope}: {rows(n_files, 'file')} of {version} as written." if not altered
         else f"{scope}: {version}: {altered}",
         cure, grave=True, numbers={"files": n_files, "bytes": n_bytes},
     )  # fmt: skip

@@ -45,7 +45,7 @@ class StoredVectors:
         source: whose pool.
         table: name of the LanceDB table.
         dimension: numbers of a vector.
-        n_stored: rows of the table, of all sources.
+        n_stored: rows of the table, of this pool's contents.
         n_keys: different contents among these.
         n_wanted: contents in the pool.
         n_found: of these with a vector.
@@ -116,8 +116,8 @@ def missing_vectors(found: StoredVectors) -> Finding:
     passed = n_lacking == 0
     return Finding(
         "missing_vectors", passed,
-        f"{found.source}: all {rows(found.n_wanted, 'content')} have a vector." if passed else
-        f"{found.source}: {n_lacking:,} of {rows(found.n_wanted, 'content')} have no vector and get the verdict "
+        f"{found.source}: a vector for each of {rows(found.n_wanted, 'content')}." if passed else
+        f"{found.source}: no vector for {n_lacking:,} of {rows(found.n_wanted, 'content')}, which ledgers call "
         f"`invalid` ({rows(found.attempts, 'failed attempt')}; a zero or non-finite vector is not stored).",
         "" if passed else
         f"Run {curate('source', found.source)}, or materialise embeddings for it; a row whose vector the model cannot "

@@ -17,7 +17,7 @@ import dagster as dg
 from dagster import AssetKey, DagsterInstance
 
 from deita_assets.defs.automation.staleness import SOURCE_ASSETS, Staleness
-from deita_assets.defs.check_records import blocking_failures
+from deita_assets.defs.check_records import blocking_failures, results_were_lost
 from deita_assets.defs.interrupts import interruptible
 from deita_assets.defs.metadata import NOTES, TRIAL
 from deita_assets.defs.platform import Platform
@@ -25,8 +25,11 @@ from deita_assets.defs.processes import process_tags
 from deita_assets.defs.steps import staleness
 from deita_assets.errors import DeitaError
 from deita_assets.partitions import subset_key
+from deita_assets.stores import let_go
 
 CURATE_ID = "deita/curate_id"
+#: Ledgers by asset: which kind of scope they are of.
+_LEDGERS = {"selection_ledger": "source", "pooled_ledger": "mixture"}
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -78,18 +81,19 @@ class Curation:
         self, source: str, assets: tuple[str, ...] = SOURCE_ASSETS, config: dict[str, Any] | None = None
     ) -> None:
         """Bring assets of one source up to date."""
-        again = self._refused("raw_pool", source)
-        if assets[0] == "raw_pool" and (config or again or self.stale.is_stale("raw_pool", source)):
+        config = config or {}
+        again = self._refused("raw_pool", source) or "raw_pool" in config
+        if assets[0] == "raw_pool" and (again or self.stale.is_stale("raw_pool", source)):
             self._run(
                 source, ["raw_pool"], config
             )  # its pool often turns out the same, and the rest is current then
         rest = assets[1:] if assets[0] == "raw_pool" else assets
         if rest:
             stale = self.stale.stale_source_assets(source, rest)
-            refused = [at for at, asset in enumerate(rest) if self._refused(asset, source)]
+            refused = [at for at, asset in enumerate(rest) if self._has_to_run(asset, source)]
             if refused:  # what comes after was made of it, whatever its data version says
                 stale = [asset for asset in rest if asset in {*stale, *rest[refused[0] :]}]
-            self._run_or_skip(source, stale, rest)
+            self._run_or_skip(source, stale, rest, config)
 
     def again(self, source: str, assets: Sequence[str]) -> None:
         """Run assets of one source although they are current: what they had made is gone from the stores."""
@@ -98,7 +102,7 @@ class Curation:
 
     def pooled(self, mixture: str, budget: int) -> None:
         """Bring the ledger of a mixture up to date, deep enough for `budget` when it is made anew."""
-        again = self.stale.is_stale("pooled_ledger", mixture) or self._refused("pooled_ledger", mixture)
+        again = self.stale.is_stale("pooled_ledger", mixture) or self._has_to_run("pooled_ledger", mixture)
         stale = ["pooled_ledger"] if again else []
         self._run_or_skip(mixture, stale, ("pooled_ledger",), {"pooled_ledger": {"budget": budget}})
 
@@ -108,7 +112,9 @@ class Curation:
         key = subset_key(scope_kind, scope, budget)
         now = self.stale
         again = now.is_stale(asset, str(key)) or now.folder_is_gone(asset, str(key))
-        stale = [asset] if again or self._refused(asset, str(key)) else []
+        with self._platform.warehouse.read(f"version of {scope} at {budget}") as con:
+            doubtful = let_go.version_is_doubtful(con, scope_kind, scope, budget)
+        stale = [asset] if again or doubtful or self._refused(asset, str(key)) else []
         self._run_or_skip(key, stale, (asset,))
 
     def trial(self, scope_kind: str, scope: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -136,6 +142,15 @@ class Curation:
     def _refused(self, asset: str, partition: str) -> bool:
         """True when a blocking check of the partition failed last: it is run again, and starts by mending."""
         return bool(blocking_failures(self._instance, asset, partition))
+
+    def _has_to_run(self, asset: str, partition: str) -> bool:
+        """True when an asset that is current by its inputs is not so in the stores: refused, lost, or let go."""
+        if self._refused(asset, partition) or results_were_lost(self._instance, asset, partition):
+            return True
+        if asset not in _LEDGERS:
+            return False
+        with self._platform.warehouse.read(f"ledger of {partition}: is it there") as con:
+            return let_go.ledger_is_gone(con, _LEDGERS[asset], partition)
 
     def _run_or_skip(
         self,

@@ -46,7 +46,9 @@ class LedgerConfig(dg.Config):
         default=None,
         description="Go on until this many rows are kept, 1 to 999999999. Default: the largest budget of the settings.",
     )
-    to_end: bool = Field(default=False, description="Visit every row, whatever the budgets. Default: false.")
+    to_end: bool = Field(
+        default=False, description="Visit every row, whatever the budgets; not beside budget. Default: false."
+    )
     threshold: float | None = Field(
         default=None,
         description="Trial: drop a row when its similarity to a kept row is above this; more than -1, at most 1. "
@@ -101,6 +103,10 @@ class LedgerConfig(dg.Config):
         """
         if self.budget is not None:
             require_valid("budget", str(self.budget), validate_budget)
+        require(
+            self.budget is None or not self.to_end, "budget", self.budget, "none beside to_end: true",
+            "Leave one of the two out.",
+        )  # fmt: skip
         for budget in self.trial_budgets:
             require_valid("trial_budgets", str(budget), validate_budget)
         if self.threshold is not None:
@@ -122,6 +128,22 @@ class LedgerConfig(dg.Config):
             self.is_trial or not self.trial_budgets, "trial_budgets", self.trial_budgets, "a field that says Trial",
             "Set one, such as threshold; or materialise the subsets of these budgets, which are lasting ones.",
         )  # fmt: skip
+
+    def check_departs(self, settings: SelectionParameters) -> None:
+        """Refuse fields that say what `settings` say: a trial of them alone would be the lasting ledger.
+
+        Beside another selector they may stand: there the settings had no use for them.
+
+        Raises:
+            UsageError: which field.
+        """
+        if self.departures.get("selector", settings.selector) != settings.selector:
+            return
+        for name, value in self.departures.items():
+            require(
+                getattr(settings, name) != value, name, value, "another one than the settings have",
+                f"Leave {name} out for what the settings say.",
+            )  # fmt: skip
 
     def check_with(self, parameters: SelectionParameters) -> None:
         """Refuse fields that would change nothing beside the rest of `parameters`, settings included.

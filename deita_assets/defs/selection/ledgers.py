@@ -55,6 +55,7 @@ def parameters_of(
     if config is None:
         return chosen
     config.check()
+    config.check_departs(chosen)
     parameters = replace(chosen, **config.departures)
     config.check_with(parameters)
     return parameters
