@@ -59,7 +59,9 @@ def test_table_filters_and_legend_are_there_and_nothing_is_asked_elsewhere(
     page.get_by_text("40 / 40 points").or_(page.get_by_text("40 points")).first.wait_for(timeout=90_000)
     page.wait_for_function("document.body.innerText.includes('Page')", timeout=90_000)
     page.wait_for_function("document.body.innerText.includes('evol_score')", timeout=90_000)
-    page.wait_for_function("document.body.innerText.includes('aa clusters')", timeout=90_000)  # rows of the table
+    page.wait_for_function(
+        "document.body.innerText.includes('aa clusters')", timeout=90_000
+    )  # rows of the table
 
     told = page.inner_text("body")
     page.screenshot(path=str(tmp_path / "atlas.png"))
