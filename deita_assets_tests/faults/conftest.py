@@ -9,12 +9,3 @@ from deita_assets_tests.faults.matrix import Witness
 def witness(request: pytest.FixtureRequest) -> Witness:
     """Records what is seen of the faults of this module's `GROUP`."""
     return Witness(request.module.GROUP)
-
-
-@pytest.fixture(scope="session")
-def world(tmp_path_factory, migrated):
-    """A small home at the beginning of each step of its way; made once, copied by many."""
-    from deita_assets_tests.faults import journeys
-
-    template = journeys.begun(tmp_path_factory.mktemp("begun"), migrated)
-    return journeys.World(tmp_path_factory.mktemp("steps"), {journeys.STEPS[0]: template})
