@@ -91,7 +91,7 @@ def _let_ledgers_go(
 ) -> None:
     if keys:
         with warehouse.write(f"ledgers of refused results of {source}") as con:
-            let_go.ledgers_of(con, role, fingerprint, keys)
+            let_go.ledgers_of(con, warehouse.home, role, fingerprint, keys)
 
 
 def mend_ledger(warehouse: Warehouse, scope_kind: str, scope: str) -> int:

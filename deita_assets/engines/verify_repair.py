@@ -9,19 +9,21 @@ What belongs here: which damage is mended how, in which order. What does not: ru
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
-from deita_assets.engines.verify_lance import audit_lance, off_length, part_name
+from deita_assets.engines.verify_lance import EMBEDDINGS, audit_lance, off_length, part_name
 from deita_assets.engines.verify_parts import Audit, OnPart
 from deita_assets.engines.verify_republish import republish
 from deita_assets.engines.verify_subsets import SUBSETS
 from deita_assets.engines.verify_texts import restore_texts
 from deita_assets.engines.verify_warehouse import SERVING, TEXTS, WAREHOUSE
 from deita_assets.errors import DeitaError
-from deita_assets.scorers.base import SCORED
+from deita_assets.scorers.base import MEASURES, SCORED
+from deita_assets.stores import let_go, scored
 from deita_assets.stores.lance_audit import BadRow, judge_scores, judge_vectors
 from deita_assets.stores.lance_salvage import Judge, drop_rows, fill_checksums, finish_salvages, salvage
 from deita_assets.stores.lance_upkeep import table_names
@@ -67,11 +69,15 @@ def repair(warehouse: Warehouse, audit: Audit, means: Means) -> list[str]:
     touched = take_out(warehouse, audit, means.on_step)
     lance = audit_lance(warehouse, means.on_part) if touched else audit
     wanted = assets_to_run(lance)
+    _let_go_of_mirrors(warehouse, lance, means.on_step)
     failed += _run(wanted, means.run, means.on_step)
     if any(assets != [_MIRRORED] for assets in wanted.values()):
         # Only now can it be seen whether a mirror was made of damaged scores.
-        late = assets_to_run(audit_lance(warehouse, means.on_part))
-        mirrors = {source: [_MIRRORED] for source, assets in late.items() if _MIRRORED in assets}
+        late = audit_lance(warehouse, means.on_part)
+        _let_go_of_mirrors(warehouse, late, means.on_step)
+        mirrors = {
+            source: [_MIRRORED] for source, assets in assets_to_run(late).items() if _MIRRORED in assets
+        }
         failed += _run(mirrors, means.run, means.on_step)
     touched |= bool(wanted)
     failed += republish_folders(warehouse, audit, means)
@@ -118,6 +124,8 @@ def _mend_table(warehouse: Warehouse, audit: Audit, name: str, on_step: OnStep) 
     ]
     doubled = [key for one in audit.of("doubled", part) for key in one.ids]
     broken = bool(audit.of("unreadable", part))
+    if name != SCORES:  # before the rows are out, else a kill would leave ledgers that nothing tells of
+        _let_go_of_vectors(warehouse, name, [*(row.key for row in bad), *doubled], on_step)
     if not broken and (bad or doubled):
         broken = not drop_rows(home, name, bad, doubled)
         on_step(f"{part}: {len(bad) + len(doubled):,} damaged or doubled keys were taken out")
@@ -127,6 +135,35 @@ def _mend_table(warehouse: Warehouse, audit: Audit, name: str, on_step: OnStep) 
     elif audit.unchecked.get(name):
         on_step(f"{part}: {fill_checksums(home, name, judge):,} rows were given a checksum")
     return broken or bool(bad or doubled)
+
+
+def _let_go_of_vectors(warehouse: Warehouse, table: str, contents: Sequence[str], on_step: OnStep) -> None:
+    """Let ledgers go that may have been made of damaged vectors: nothing tells when a vector was damaged."""
+    if contents:
+        with warehouse.write(f"ledgers of damaged rows of {table}") as con:
+            embedder = table.removeprefix(EMBEDDINGS)
+            gone = let_go.ledgers_of(con, warehouse.home, "embedder", embedder, contents)
+        _tell_of_ledgers(gone, on_step)
+
+
+def _let_go_of_mirrors(warehouse: Warehouse, audit: Audit, on_step: OnStep) -> None:
+    """Let ledgers go that were ranked by mirrored scores which are not those of LanceDB."""
+    sources = {source for damage in audit.of("mirror") for _, source in damage.facts}
+    if not sources:
+        return
+    with warehouse.write("ledgers of damaged scores") as con:
+        gone = set[str]()
+        for source, measure in product(sorted(sources), MEASURES):
+            scorer = scored.coverage(con, source, measure).fingerprint
+            gone |= set(let_go.ledgers_over(con, warehouse.home, measure, scorer, {source}))
+    _tell_of_ledgers(gone, on_step)
+
+
+def _tell_of_ledgers(gone: Collection[str], on_step: OnStep) -> None:
+    if gone:
+        on_step(
+            f"ledgers made of them were let go: {len(gone)}; `deita-assets curate` of their scopes selects again"
+        )
 
 
 def _judge(name: str) -> Judge:

@@ -91,6 +91,11 @@ class Home:
         return self.root / "takedowns.json"
 
     @property
+    def let_go(self) -> Path:
+        """Marks of the scopes whose ledgers were let go as wrong (`stores.let_go`)."""
+        return self.root / "let_go.json"
+
+    @property
     def damaged(self) -> Path:
         """What a repair set aside; nothing reads it, and it may be removed."""
         return self.root / "damaged"

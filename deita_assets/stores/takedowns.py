@@ -10,14 +10,13 @@ order of the steps (engines.takedown).
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from deita_assets.stores import marks
 from deita_assets.stores.home import Home
 from deita_assets.stores.sql import statement
 
@@ -88,20 +87,9 @@ def save_takedown(
 
 def marked(home: Home) -> dict[str, str]:
     """Source -> when rows of it were last taken down, for whom the store is out of reach; empty without any."""
-    try:
-        marks: dict[str, str] = json.loads(home.takedowns.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return marks
+    return marks.read(home.takedowns)
 
 
 def mark(home: Home, sources: Iterable[str], taken_at: dt.datetime) -> None:
-    """Mark sources; called under the warehouse's lock, so that nobody sees the mark and then the old rows."""
-    marks = marked(home) | dict.fromkeys(sources, taken_at.isoformat())
-    for left in home.root.glob(
-        f".{home.takedowns.name}.*.part"
-    ):  # by a kill: under that lock nobody else writes
-        left.unlink(missing_ok=True)
-    fresh = home.takedowns.with_name(f".{home.takedowns.name}.{os.getpid()}.part")
-    fresh.write_text(json.dumps(marks, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    fresh.replace(home.takedowns)
+    """Mark sources; called under the warehouse's lock (`marks.add`)."""
+    marks.add(home.takedowns, sources, taken_at)

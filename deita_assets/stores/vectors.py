@@ -24,12 +24,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from deita_assets.core.fingerprint import sha256_hex
-from deita_assets.errors import StoreError
+from deita_assets.errors import DeitaError, StoreError
 from deita_assets.stores.checksums import CHECKSUM, FIELD, score_checksums, vector_checksums
 from deita_assets.stores.disk import disk_fault
 from deita_assets.stores.home import Home
+from deita_assets.stores.lock import file_lock
 
 _KEY = {"lance-schema:unenforced-primary-key": "true"}
+#: Seconds to wait for another process that makes a table, which takes it milliseconds.
+_MAKING_S = 60.0
 #: Rows whose bits are looked at together: 32 MB at 4,096 numbers each.
 _CHECKED_ROWS = 4_096
 _HEX = re.compile(r"[0-9a-f]{8,64}")
@@ -70,7 +73,7 @@ class ScoreTable:
     """`scores(score_key pk, prompt_sha256, measure, scorer_fp, score, status)`: equal prompts share one score."""
 
     def __init__(self, home: Home) -> None:
-        self._table = _made(_connect(home), SCORES, _SCORES)
+        self._table = _made(home, SCORES, _SCORES)
 
     def insert(
         self,
@@ -139,11 +142,10 @@ class EmbeddingTable:
         if not _HEX.fullmatch(embedder_fp):
             raise StoreError(f"no such embedder: {embedder_fp!r}.")
         self.name = f"embeddings_{embedder_fp[:8]}"
-        connection = _connect(home)
         if dimension is None:
-            self._table = _open(connection, self.name)
+            self._table = _open(_connect(home), self.name)
         else:
-            self._table = _made(connection, self.name, embedding_schema(dimension))
+            self._table = _made(home, self.name, embedding_schema(dimension))
         self.dimension: int = _dimension(self._table)
         if dimension not in (None, self.dimension):
             raise StoreError(
@@ -308,15 +310,29 @@ def add_checksum_column(table: Any) -> None:
             raise
 
 
-def _made(connection: Any, name: str, schema: pa.Schema) -> Any:
+def _made(home: Home, name: str, schema: pa.Schema) -> Any:
+    """The table, made if there is none.
+
+    One process at a time makes it: of two that do at once, LanceDB lets the second overwrite what the first one made,
+    with the rows that are in it by then.
+    """
+    connection = _connect(home)
     try:
-        return connection.create_table(name, schema=schema, exist_ok=True)
-    except (
-        ValueError
-    ):  # it exists with another schema: of before there were checksums, or of another dimension
-        return _open(connection, name)
+        if (table := _standing(connection, name)) is not None:
+            return table
+        with file_lock(home.locks / f"make-{name}.lock", f"make the table {name}", deadline_s=_MAKING_S):
+            return connection.create_table(name, schema=schema, exist_ok=True)
+    except DeitaError:
+        raise
     except Exception as error:  # what Lance makes of a damaged file is of any class, a panic among them
         raise unreadable(name, error) from error
+
+
+def _standing(connection: Any, name: str) -> Any:
+    try:
+        return connection.open_table(name)
+    except (ValueError, FileNotFoundError):
+        return None
 
 
 def _dimension(table: Any) -> int:

@@ -6,9 +6,13 @@ import threading
 import numpy as np
 import pytest
 
+from deita_assets.engines.parameters import SelectionParameters
+from deita_assets.engines.select import make_ledger
 from deita_assets.errors import StoreError
+from deita_assets.stores import let_go
 from deita_assets.stores.lance_rows import TableRows
 from deita_assets.stores.lance_salvage import finish_salvages, salvage
+from deita_assets.stores.ledgers import Scope
 from deita_assets.stores.vectors import EmbeddingTable
 from deita_assets_tests.faults.damaged_home import (
     EMBEDDER,
@@ -116,6 +120,72 @@ def test_a_mirror_that_differs_is_made_again(home):
     assert home.repair(audit) == []
     assert home.asked() == {}
     assert home.audit().sound
+
+
+def verdicts(home):
+    """The rows of a ledger at a threshold at which many rows are too similar."""
+    ledger = make_ledger(
+        home.warehouse, Scope("mixture", "all", ("tea",)), SelectionParameters(0.3), budget=30
+    )
+    columns = "sample_id, rank, verdict, blocked_by, similarity"
+    return home.query(
+        f"select {columns} from store.ledger_row where ledger_id = ? order by 2", ledger.ledger_id
+    )
+
+
+def unranked(template, folder):
+    """A home without ledgers: a new one takes over what the last one had found."""
+    home = copied(template, folder)
+    for table in ("ledger_row", "ledger_head", "ledger"):
+        home.write(f"delete from store.{table}")
+    return home
+
+
+def copy_vector(home):
+    """The vector of the second best row is that of the best one, and its checksum stays."""
+    best, second = (
+        content
+        for (content,) in home.query(
+            "select content_sha256 from store.scored_pool order by evol_score desc limit 2"
+        )
+    )
+    values = {"vector": home.vector(best).tolist()}
+    home.table(VECTORS).update(where=f"content_sha256 = '{second}'", values=values)
+
+
+def change_mirror(home):
+    """A score is another one in the warehouse alone, and what is ranked by it."""
+    home.write(
+        "update store.scored_turn set score = 6.0 where score = (select min(score) from store.scored_turn)"
+    )
+    home.write(
+        "update store.scored_pool set turn_products = [36.0] "
+        "where evol_score = (select min(evol_score) from store.scored_pool)"
+    )
+
+
+@pytest.mark.parametrize("damage", [copy_vector, change_mirror])
+def test_a_ledger_made_of_damage_is_let_go_and_made_again(damage, template, tmp_path):
+    right, home = verdicts(unranked(template, tmp_path / "sound")), unranked(template, tmp_path / "damaged")
+    damage(home)
+    assert verdicts(home) != right
+    assert home.repair() == []
+    assert [said for said in home.said if "let go" in said]
+    assert list(let_go.marked(home.home)) == ["mixture:all"]
+    assert home.query("select count(*) from store.ledger_row") == [(0,)]
+    assert verdicts(home) == right
+
+
+def test_ledgers_stay_when_nothing_that_they_read_was_damaged(home):
+    before = home.query("select * from store.ledger_row order by all")
+    home.write(
+        "update store.conversation set conversation = '{}' where sample_id = ?", sample(home, "question 4")
+    )
+    (home.subset / "README.md").chmod(0o644)
+    flip(home.subset / "README.md", 30)
+    assert home.repair() == []
+    assert home.query("select * from store.ledger_row order by all") == before
+    assert let_go.marked(home.home) == {}
 
 
 @pytest.mark.slow

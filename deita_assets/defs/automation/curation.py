@@ -25,11 +25,9 @@ from deita_assets.defs.processes import process_tags
 from deita_assets.defs.steps import staleness
 from deita_assets.errors import DeitaError
 from deita_assets.partitions import subset_key
-from deita_assets.stores import let_go
 
 CURATE_ID = "deita/curate_id"
 #: Ledgers by asset: which kind of scope they are of.
-_LEDGERS = {"selection_ledger": "source", "pooled_ledger": "mixture"}
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -112,9 +110,7 @@ class Curation:
         key = subset_key(scope_kind, scope, budget)
         now = self.stale
         again = now.is_stale(asset, str(key)) or now.folder_is_gone(asset, str(key))
-        with self._platform.warehouse.read(f"version of {scope} at {budget}") as con:
-            doubtful = let_go.version_is_doubtful(con, scope_kind, scope, budget)
-        stale = [asset] if again or doubtful or self._refused(asset, str(key)) else []
+        stale = [asset] if again or self._refused(asset, str(key)) else []
         self._run_or_skip(key, stale, (asset,))
 
     def trial(self, scope_kind: str, scope: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -144,13 +140,8 @@ class Curation:
         return bool(blocking_failures(self._instance, asset, partition))
 
     def _has_to_run(self, asset: str, partition: str) -> bool:
-        """True when an asset that is current by its inputs is not so in the stores: refused, lost, or let go."""
-        if self._refused(asset, partition) or results_were_lost(self._instance, asset, partition):
-            return True
-        if asset not in _LEDGERS:
-            return False
-        with self._platform.warehouse.read(f"ledger of {partition}: is it there") as con:
-            return let_go.ledger_is_gone(con, _LEDGERS[asset], partition)
+        """True when an asset that is current by its inputs is not so in the stores: refused, or lost."""
+        return self._refused(asset, partition) or results_were_lost(self._instance, asset, partition)
 
     def _run_or_skip(
         self,

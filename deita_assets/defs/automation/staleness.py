@@ -25,7 +25,7 @@ from deita_assets.defs.automation.records import Made, Records, StoredRecords
 from deita_assets.engines.hub import hub_state
 from deita_assets.engines.landing import landing_state
 from deita_assets.settings import DeitaSettings, setting_values
-from deita_assets.stores import takedowns
+from deita_assets.stores import let_go, takedowns
 from deita_assets.stores.home import Home
 from deita_assets.stores.subsets import MANIFEST
 
@@ -210,6 +210,7 @@ def _selection(now: Staleness, scope_kind: str, scope: str, sources: list[str]) 
         ],
         licences,
         *_taken_from_base(now, settings.frozen_base),
+        *_let_go(now, scope_kind, scope),
     ]
 
 
@@ -222,6 +223,12 @@ def _taken_from_base(now: Staleness, frozen_base: str | None) -> list[Any]:
     return [["taken down", marks]] if marks else []
 
 
+def _let_go(now: Staleness, scope_kind: str, scope: str) -> list[Any]:
+    """When a ledger of the scope was let go as wrong, if ever: what is made of the same inputs then is another."""
+    at = let_go.marked(now.home).get(f"{scope_kind}:{scope}")
+    return [["let go", at]] if at else []
+
+
 def _selection_ledger(now: Staleness, source: str) -> list[Any]:
     return _selection(now, "source", source, [source])
 
@@ -230,10 +237,10 @@ def _pooled_ledger(now: Staleness, mixture: str) -> list[Any]:
     return _selection(now, "mixture", mixture, now.settings.mixture_sources(mixture, now.pooled_sources()))
 
 
-def _subset_of(ledger: str) -> Callable[[Staleness, str], list[Any]]:
+def _subset_of(scope_kind: str, ledger: str) -> Callable[[Staleness, str], list[Any]]:
     def inputs(now: Staleness, partition: str) -> list[Any]:
         budget, scope = partition.split("|")
-        return [now.data_version(ledger, scope), budget]
+        return [now.data_version(ledger, scope), budget, *_let_go(now, scope_kind, scope)]
 
     return inputs
 
@@ -261,8 +268,8 @@ _INPUTS: dict[str, Callable[[Staleness, str], list[Any]]] = {
     "pooled_ledger": _pooled_ledger,
     "threshold_calibration": _selection_ledger,  # both read what the ledgers read
     "pooled_calibration": _pooled_ledger,
-    "selected_subset": _subset_of("selection_ledger"),
-    "pooled_subset": _subset_of("pooled_ledger"),
+    "selected_subset": _subset_of("source", "selection_ledger"),
+    "pooled_subset": _subset_of("mixture", "pooled_ledger"),
     "graded_set": _graded_set,
     "graded_features": _versions_of("graded_set"),
     "distilled_scorer": _versions_of("graded_set", "graded_features"),
