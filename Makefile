@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export DEITA_HOME ?= $(CURDIR)/deita_home
 export DAGSTER_HOME = $(DEITA_HOME)/dagster
 
-.PHONY: help setup demo dev test slow check constraints wheel ci clean
+.PHONY: help setup demo dev test slow long check constraints wheel ci clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,8 +28,11 @@ dev: setup ## Dagster UI and daemon of DEITA_HOME (default ./deita_home) on 127.
 test: setup ## the default suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-slow: setup ## the minutes-long tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+slow: setup ## slow tests, as CI runs them
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'slow and not long'
+
+long: setup ## tests of ten minutes and more: days of changes and kills, hundreds of kills
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 check: setup ## everything that is checked without running the code
 	$(BIN)/ruff check .

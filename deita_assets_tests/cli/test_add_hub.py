@@ -31,6 +31,7 @@ def here(tmp_path, capsys, hub):
     return run
 
 
+@pytest.mark.slow
 def test_fetches_ingests_and_lets_a_newer_revision_take_most_rows_away(here, hub):
     first = here("add", "tea", hub_id(), "--licence", "MIT")
     assert (first["in_pool"], first["quarantined"]) == (20, 0)

@@ -18,6 +18,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "home"
 
 
+@pytest.mark.slow
 def test_it_scores_what_is_not_scored_and_tells_the_curve_and_the_pairs(home: Path) -> None:
     done = deita(home, "calibrate", "tea", **HEURISTIC)
     assert done.code == 0, done.err

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pytest
+
 from deita_assets import DeitaScorer
 from deita_assets_tests.cli.commands import TEA, deita, write_jsonl
 from deita_assets_tests.scorers.tiny_models import save_llama, save_tokenizer
 
 
+@pytest.mark.slow
 def test_a_language_model_in_the_settings_scores_the_pool(tmp_path: Path) -> None:
     home = tmp_path / "home"
     model = save_tokenizer(save_llama(tmp_path / "llama"))

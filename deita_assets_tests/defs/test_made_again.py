@@ -13,6 +13,7 @@ from deita_assets.defs.check_records import blocking_failures
 from deita_assets.defs.check_steps import _told
 from deita_assets_tests.defs.small_home import SmallHome, key, rows, small_home
 
+pytestmark = pytest.mark.slow  # the engines' tests of mending have each part of it
 POOLED = key("mixture", "all", 3)
 SOURCES = ["aa", "bb"]
 

@@ -242,7 +242,7 @@ EDITS = st.lists(
 
 
 @given(EDITS, st.sampled_from(["clusters", "close", "lattice"]), st.sampled_from([None, 6, 15]))
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 def test_after_any_edits_the_ledger_is_that_of_a_fresh_home(tmp_path_factory, migrated, edits, kind, budget):
     scoped = fresh_home(tmp_path_factory, migrated)
     scoped.random_source("s", kind, 30, seed=4)

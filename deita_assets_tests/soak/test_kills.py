@@ -16,7 +16,7 @@ from deita_assets_tests.cli.commands import deita
 from deita_assets_tests.soak import invariants, texts
 from deita_assets_tests.soak.dev import Dev, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 PORT = 3954
 _SETTINGS = '[scorer]\nname = "heuristic"\n[sources.tea]\nbudgets = [8]\n'
 #: What is killed, and during which step. `everything` is the whole session at once.

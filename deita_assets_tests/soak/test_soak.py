@@ -20,7 +20,7 @@ from deita_assets_tests.soak import invariants
 from deita_assets_tests.soak.changes import Changes
 from deita_assets_tests.soak.dev import Dev, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 PORT = 3955
 SEED = int(os.environ.get("TEST_SOAK_SEED", "6"))
 N_STEPS = int(os.environ.get("TEST_SOAK_STEPS", "18"))
