@@ -7,7 +7,7 @@ What belongs here: from a selection in the warehouse to an empty folder filled. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,7 @@ class SubsetContents:
         selection: what is published.
         counts: rows of the ledger by verdict at its budget.
         mix: source -> selected rows.
-        turns: mean turns selected and in the pool.
+        turns: mean turns selected and in the pool; None when the rows of its ledger were let go.
         show_rows: the card may show the first words of near-duplicates.
     """
 
@@ -54,7 +54,7 @@ class SubsetContents:
     selection: Selection
     counts: Mapping[str, int]
     mix: Mapping[str, int]
-    turns: TurnBias
+    turns: TurnBias | None
     show_rows: bool = False
 
     @cached_property
@@ -84,7 +84,7 @@ class SubsetContents:
             "n_rows": len(self.selection.members),
             "verdicts": dict(self.counts),
             "mix": dict(self.mix),
-            "mean_turns": {"selected": self.turns.selected, "pool": self.turns.pool},
+            "mean_turns": asdict(self.turns) if self.turns else None,
             "fingerprints": {digest: dict(value) for digest, value in self.fingerprints.items()},
             "sources": self.sources,
             "code": code_versions(self.con, self.selection.spec),
@@ -95,15 +95,16 @@ class SubsetContents:
         similarities = card_facts.similarities(self.con, self.selection)
         calibration = card_facts.calibration_of(self.con, self.selection)
         n_rows, scope = len(self.selection.members), self.selection.ledger.scope
-        if n_rows:
+        drawn = n_rows > 0 and self.turns is not None
+        if drawn:
             picture = self._picture(scores, similarities, calibration)
             (folder / FIGURE).write_bytes(card_figure(picture))
         facts = CardFacts(
             version=self.selection.version, title=f"{scope.name}, {n_rows:,} rows", spec=self.selection.spec,
             n_rows=n_rows, counts=self.counts, sources=self.sources, mix=self.mix, fingerprints=self.fingerprints,
-            turns=(self.turns.selected, self.turns.pool),
+            turns=(self.turns.selected, self.turns.pool) if self.turns else None,
             n_frozen=min(self.selection.budget, selections.frozen_rows(self.con, self.selection.ledger.ledger_id)),
-            evidence=self._evidence(scores, similarities, calibration), has_figure=n_rows > 0,
+            evidence=self._evidence(scores, similarities, calibration), has_figure=drawn,
         )  # fmt: skip
         (folder / "README.md").write_text(dataset_card(facts), encoding="utf-8")
 

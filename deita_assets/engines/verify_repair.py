@@ -65,8 +65,10 @@ def repair(warehouse: Warehouse, audit: Audit, means: Means) -> list[str]:
     """
     if not mendable(audit):
         return [damage.message for damage in audit.of("unreadable", WAREHOUSE)]
-    failed: list[str] = []
-    touched = take_out(warehouse, audit, means.on_step)
+    touched = put_texts_back(warehouse, audit, means.on_step)
+    # Before any ledger is let go: a card tells what the rows of its ledger were.
+    failed = republish_folders(warehouse, audit, means)
+    touched |= take_out(warehouse, audit, means.on_step)
     lance = audit_lance(warehouse, means.on_part) if touched else audit
     wanted = assets_to_run(lance)
     _let_go_of_mirrors(warehouse, lance, means.on_step)
@@ -79,9 +81,7 @@ def repair(warehouse: Warehouse, audit: Audit, means: Means) -> list[str]:
             source: [_MIRRORED] for source, assets in assets_to_run(late).items() if _MIRRORED in assets
         }
         failed += _run(mirrors, means.run, means.on_step)
-    touched |= bool(wanted)
-    failed += republish_folders(warehouse, audit, means)
-    if touched or audit.damaged(SERVING):
+    if touched or wanted or audit.damaged(SERVING):
         # A copy whose bytes were flipped would pass for current by its size and time.
         warehouse.home.serving_state.unlink(missing_ok=True)
         means.publish()
@@ -94,7 +94,7 @@ def mendable(audit: Audit) -> bool:
 
 
 def take_out(warehouse: Warehouse, audit: Audit, on_step: OnStep) -> bool:
-    """Take damaged rows out of LanceDB, put texts back, and give rows without a checksum one.
+    """Take damaged rows out of LanceDB, and give rows without a checksum one.
 
     Args:
         warehouse: of the home.
@@ -102,7 +102,7 @@ def take_out(warehouse: Warehouse, audit: Audit, on_step: OnStep) -> bool:
         on_step: told what is being done.
 
     Returns:
-        Whether any row of LanceDB or text was touched, so that both stores have to be compared again.
+        Whether any row of LanceDB was touched, so that both stores have to be compared again.
     """
     home, touched = warehouse.home, False
     for name in finish_salvages(home):
@@ -110,11 +110,16 @@ def take_out(warehouse: Warehouse, audit: Audit, on_step: OnStep) -> bool:
         touched = True
     for name in table_names(home):
         touched |= _mend_table(warehouse, audit, name, on_step)
-    for damage in audit.of("text", TEXTS):
+    return touched
+
+
+def put_texts_back(warehouse: Warehouse, audit: Audit, on_step: OnStep) -> bool:
+    """Read damaged texts again from their files; returns whether there were any."""
+    damaged = list(audit.of("text", TEXTS))
+    for damage in damaged:
         lost = restore_texts(warehouse, damage.facts)
         on_step(f"texts read again from landing: {damage.n - len(lost):,}; without their file: {len(lost):,}")
-        touched = True
-    return touched
+    return bool(damaged)
 
 
 def _mend_table(warehouse: Warehouse, audit: Audit, name: str, on_step: OnStep) -> bool:

@@ -82,7 +82,7 @@ def _contents(
         raise _cannot(one.version, f"its ledger {one.ledger_id} has another spec now")
     counts = ledgers.verdict_counts(con, one.ledger_id, one.budget)
     mix = Counter(member.sample_id.partition(":")[0] for member in one.members)
-    turns = selections.turn_bias(con, selection)
+    turns = None if ledger.pruned else selections.turn_bias(con, selection)
     return SubsetContents(con, warehouse.home, selection, counts, mix, turns, show_rows)
 
 

@@ -25,6 +25,11 @@ _SCORERS: Final[Mapping[str, str]] = {
     "deita": "expectation over the digits 1 to 6 of a causal language model that reads DEITA's prompts",
 }
 
+_LET_GO = (
+    "The rows of its ledger had been let go when this folder was published again: what the verdicts, scores and "
+    "similarities of the pool were is not known any more. The selected rows are those of the version."
+)
+
 
 @dataclass(frozen=True)
 class CardFacts:
@@ -35,11 +40,11 @@ class CardFacts:
         title: heading.
         spec: of the selection.
         n_rows: selected rows.
-        counts: rows of the ledger by verdict at this budget.
+        counts: rows of the ledger by verdict at this budget; none when its rows were let go.
         sources: name, licence, rows and files of each source.
         mix: source -> selected rows.
         fingerprints: digest -> name and spec.
-        turns: mean turns of a selected row, and of a row of the pool.
+        turns: mean turns of a selected row, and of a row of the pool, if known.
         n_frozen: rows that a frozen base gave, before anything was selected.
         evidence: scores, similarities, examples, quarantine.
         has_figure: `FIGURE` stands beside the card.
@@ -77,7 +82,7 @@ def dataset_card(facts: CardFacts) -> str:
         ["## What decided", "", *_decided(facts)],
         ["## Models", "", *_models(facts)],
         ["## Sources", "", *_sources(facts)],
-        ["## Verdicts at this budget", "", *_verdicts(facts.counts)],
+        ["## Verdicts at this budget", "", *_verdicts(facts)],
         *evidence_sections(facts.evidence),
         ["## Reproduce", "", "```bash", f"deita-assets reproduce {facts.version}", "```", "",
          "rebuilds these rows from the stores of the home they were selected in, and compares byte for byte."],
@@ -148,7 +153,8 @@ def _limits(spec: Mapping[str, Any], n_frozen: int) -> dict[str, Any]:
     if sets := spec.get("exclusion_sets"):
         named["kept clear of"] = ", ".join(source for source, _ in sets["sets"])
     if base := spec.get("frozen_base"):
-        named["frozen base"] = f"{base['selection_version']}, {n_frozen:,} rows of which come first"
+        count = f", {n_frozen:,} rows of which come first" if n_frozen else ""
+        named["frozen base"] = f"{base['selection_version']}{count}"
     return named
 
 
@@ -194,5 +200,8 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "-"
 
 
-def _verdicts(counts: Mapping[str, int]) -> list[str]:
-    return table(["verdict", "rows"], [[verdict, f"{n:,}"] for verdict, n in counts.items()], numbers=(1,))
+def _verdicts(facts: CardFacts) -> list[str]:
+    if facts.n_rows and not facts.counts:
+        return [_LET_GO]
+    rows = [[verdict, f"{n:,}"] for verdict, n in facts.counts.items()]
+    return table(["verdict", "rows"], rows, numbers=(1,))

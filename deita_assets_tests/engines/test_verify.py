@@ -1,5 +1,6 @@
 """What an audit says of damage inside the warehouse and of subset folders, and what a repair makes of it."""
 
+import json
 import shutil
 import threading
 
@@ -228,6 +229,25 @@ def test_a_damaged_folder_is_set_aside_and_published_again(home, how):
     if damaged:
         (aside,) = home.home.damaged.rglob(f"{folder.name}-1")
         assert files_of(aside) == damaged
+
+
+def test_a_folder_whose_ledger_has_no_rows_any_more_says_so(home):
+    published, folder = files_of(home.subset), home.subset
+    ((ledger_id,),) = home.query("select ledger_id from store.selection")
+    home.write("delete from store.ledger_row where ledger_id = ?", ledger_id)
+    home.write("update store.ledger set pruned_at = current_timestamp where ledger_id = ?", ledger_id)
+    shutil.rmtree(folder)
+    assert home.repair() == []
+    again, card = files_of(folder), (folder / "README.md").read_text()
+    rows = ("train.jsonl", "data/train-00000-of-00001.parquet")
+    assert {name: again[name] for name in rows} == {name: published[name] for name in rows}
+    assert "had been let go" in card
+    assert "turns of a row" not in card
+    assert "card.png" not in again
+    assert "card.png" not in card
+    manifest = json.loads(again["manifest.json"])
+    assert (manifest["mean_turns"], manifest["verdicts"]) == (None, {})
+    assert home.audit().sound
 
 
 def test_a_folder_that_would_be_another_one_stays(home):
