@@ -31,7 +31,7 @@ test: setup ## the default suite
 slow: setup ## slow tests, as CI runs them
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'slow and not long'
 
-long: setup ## tests of ten minutes and more: days of changes and kills, hundreds of kills
+long: setup ## the longest tests, an hour: days of changes and kills, hundreds of kills, further seeds
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 check: setup ## everything that is checked without running the code

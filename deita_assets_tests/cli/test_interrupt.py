@@ -58,8 +58,10 @@ def _interrupt(home: Path, send: Callable[[int], None], answer: signal.Handlers)
     ("send", "answer"),
     [
         (lambda group: os.killpg(group, signal.SIGINT), signal.SIG_DFL),
-        (lambda group: [os.killpg(group, signal.SIGINT), time.sleep(0.1), os.killpg(group, signal.SIGINT)],
-         signal.SIG_DFL),
+        pytest.param(
+            lambda group: [os.killpg(group, signal.SIGINT), time.sleep(0.1), os.killpg(group, signal.SIGINT)],
+            signal.SIG_DFL, marks=pytest.mark.long,
+        ),
         (lambda group: os.kill(group, signal.SIGTERM), signal.SIG_IGN),
     ],
     ids=["Ctrl-C", "Ctrl-C twice", "SIGTERM, in the background of a script"],

@@ -66,7 +66,7 @@ def _keys(home: Path, table: str, key: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scorer", ["heuristic", "distilled"])
+@pytest.mark.parametrize("scorer", ["heuristic", pytest.param("distilled", marks=pytest.mark.long)])
 def test_a_killed_curate_resumes_without_losing_or_doubling_a_row(tmp_path: Path, scorer: str) -> None:
     """Killed while it embeds: in the embeddings step, or in the quality step that embeds on the way."""
     home, chosen = tmp_path / "home", {"DEITA_SCORER__NAME": scorer}

@@ -35,6 +35,7 @@ def test_the_shipped_heads_were_trained_on_the_shipped_set(measure):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_build_command_makes_the_shipped_complexity_head_again(capsys):
     """Within rounding: the encoder's states differ in their last digits between processors."""
     import numpy as np
