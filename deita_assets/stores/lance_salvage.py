@@ -4,7 +4,8 @@ Salvage copies every sound row that can be read into a new table and puts that i
 set aside whole below `damaged/`. A table whose newest manifest is broken is read by the newest one that is not; rows of
 later commits are then lost with it. What is lost is computed again by whoever wants it.
 
-A kill leaves the old table, or the new one `ready` below staging, which the next call puts in its place.
+A kill leaves the old table, or the new one `ready` below staging, which the next call puts in its place; where the old
+one was not set aside yet, the work begins again, because that one may have got rows since.
 
 What belongs here: one table. What does not: what is wrong with it (lance_audit), or computing what is lost.
 """
@@ -39,6 +40,8 @@ from deita_assets.stores.vectors import (
 #: Bytes written in one commit.
 _COMMIT_BYTES = 64 << 20
 _READY = "ready"
+#: File below staging that says where the old table goes, or went.
+_ASIDE = "aside"
 Judge = Callable[[pa.RecordBatch], Judged]
 
 
@@ -100,9 +103,10 @@ def salvage(home: Home, name: str, judge: Judge) -> tuple[int, Path]:
         work.mkdir(parents=True)
         kept = _copy_sound(_readable(home, name, work / "view"), work / "new", name, judge)
         aside = set_aside(home, home.lance / f"{name}.lance", Path("lance"), move=False)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        (work / _ASIDE).write_text(str(aside.relative_to(home.root)), encoding="utf-8")
         if (work / "new").exists():
             (work / "new").rename(work / _READY)
-        aside.parent.mkdir(parents=True, exist_ok=True)
         (home.lance / f"{name}.lance").rename(aside)
         _put_in_place(home, work, name)
     return kept, aside
@@ -113,9 +117,18 @@ def finish_salvages(home: Home) -> list[str]:
     names = []
     for ready in sorted(home.staging.glob(f"salvage-*/{_READY}")):
         name = ready.parent.name.removeprefix("salvage-")
+        if _still_stands(home, ready.parent, name):
+            shutil.rmtree(ready.parent)
+            continue
         _put_in_place(home, ready.parent, name)
         names.append(name)
     return names
+
+
+def _still_stands(home: Home, work: Path, name: str) -> bool:
+    """Whether the table in place is the old one: a kill came before it was set aside."""
+    aside = home.root / (work / _ASIDE).read_text(encoding="utf-8")
+    return not aside.exists() and (home.lance / f"{name}.lance").exists()
 
 
 def set_aside(home: Home, path: Path, below: Path, *, move: bool = True) -> Path:
