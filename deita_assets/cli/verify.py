@@ -7,6 +7,7 @@ mending (engines.verify_repair).
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -34,27 +35,35 @@ def command(session: Session, repair: bool) -> None:
     mended is named with what to do. Exit code 0 when everything is sound, 1 when not.
     """
     from deita_assets.engines.verify import verify
-    from deita_assets.engines.verify_repair import mendable
+    from deita_assets.engines.verify_repair import only_repair
     from deita_assets.stores.warehouse import Warehouse
 
     if not session.home.warehouse.exists():
         raise NotFoundError(f"{session.home.root} holds no warehouse.", cure="Check `--home`.")
     warehouse = Warehouse(session.home)
-    on_part = _Lines(session)
-    audit = verify(warehouse, on_part)
-    document: dict[str, Any] = audit.values()
-    if repair and (not audit.sound or audit.unchecked):
-        if mendable(audit):
-            _show_damage(session, audit)
-            failed = _repair(session, warehouse, audit)
-            audit = verify(warehouse, on_part)
-            document = {**audit.values(), "found": document["damage"], "failed": failed}
-        else:
-            session.err.print("Nothing was repaired: the warehouse has to be whole first.")
+    with only_repair(session.home) if repair else nullcontext():
+        audit = verify(warehouse, _Lines(session))
+        document: dict[str, Any] = audit.values()
+        if repair and (not audit.sound or audit.unchecked):
+            audit, document = _mended(session, warehouse, audit)
     _show(session, audit)
     session.emit(document)
     if not audit.sound:
         sys.exit(1)
+
+
+def _mended(session: Session, warehouse: Warehouse, audit: Audit) -> tuple[Audit, dict[str, Any]]:
+    """Repair, and look again; returns what is so now, and the same as JSON values with what was found and failed."""
+    from deita_assets.engines.verify import verify
+    from deita_assets.engines.verify_repair import mendable
+
+    if not mendable(audit):
+        session.err.print("Nothing was repaired: the warehouse has to be whole first.")
+        return audit, audit.values()
+    _show_damage(session, audit)
+    failed = _repair(session, warehouse, audit)
+    after = verify(warehouse, _Lines(session))
+    return after, {**after.values(), "found": audit.values()["damage"], "failed": failed}
 
 
 def _repair(session: Session, warehouse: Warehouse, audit: Audit) -> list[str]:

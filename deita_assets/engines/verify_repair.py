@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -24,13 +25,17 @@ from deita_assets.engines.verify_warehouse import SERVING, TEXTS, WAREHOUSE
 from deita_assets.errors import DeitaError
 from deita_assets.scorers.base import MEASURES, SCORED
 from deita_assets.stores import let_go, scored
+from deita_assets.stores.home import Home
 from deita_assets.stores.lance_audit import BadRow, judge_scores, judge_vectors
 from deita_assets.stores.lance_salvage import Judge, drop_rows, fill_checksums, finish_salvages, salvage
 from deita_assets.stores.lance_upkeep import table_names
+from deita_assets.stores.lock import file_lock
 from deita_assets.stores.vectors import SCORES
 from deita_assets.stores.warehouse import Warehouse
 
 OnStep = Callable[[str], None]
+#: Seconds to wait for another repair, which may go on for hours while models compute.
+_OTHER_REPAIR_S = 10.0
 #: The order in which assets of a source run.
 _MIRRORED = "scored_pool"
 _ORDER = ("complexity_scores", "quality_scores", "embeddings", _MIRRORED)
@@ -57,8 +62,17 @@ class Means:
     on_part: OnPart = lambda part, done, total: None
 
 
+def only_repair(home: Home) -> AbstractContextManager[None]:
+    """To be held from the audit to the end of the repair: a second one would take out what the first has made again.
+
+    Raises:
+        LockTimeoutError: another repair is under way; names it.
+    """
+    return file_lock(home.locks / "repair.lock", "verify --repair", deadline_s=_OTHER_REPAIR_S)
+
+
 def repair(warehouse: Warehouse, audit: Audit, means: Means) -> list[str]:
-    """Mend what an audit found, in the order in which one thing is made of another.
+    """Mend what an audit found, in the order in which one thing is made of another; under `only_repair`.
 
     Returns:
         What could not be done, in words; the next audit has the rest.

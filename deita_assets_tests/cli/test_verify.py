@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from deita_assets.engines.cover import EmbedStep, ScoreStep, cover_source
+from deita_assets.engines.verify_repair import only_repair
 from deita_assets.stores.home import Home
 from deita_assets_tests.cli.commands import chat, write_jsonl
 from deita_assets_tests.cli.test_withdraw import Here
@@ -82,6 +85,20 @@ def test_no_home_and_a_damaged_warehouse(tmp_path, migrated, capsys):
     (damage,) = here("verify", "--repair", code=1)["damage"]
     assert (damage["part"], damage["ids"]) == ("warehouse.duckdb", ["store.conversation"])
     assert "Nothing was repaired" in here.err
+
+
+def test_a_second_repair_waits_for_the_first_and_then_names_it(tmp_path, migrated, capsys, monkeypatch):
+    home = copied(made(tmp_path, migrated), tmp_path)
+    here = Here(home.home, capsys)
+    flip_vector(home, home.contents[7])
+    before = files_of(home.home.lance)
+    monkeypatch.setattr("deita_assets.engines.verify_repair._OTHER_REPAIR_S", 0.2)
+    with only_repair(home.home):
+        refused = here("verify", "--repair", code=1)
+        assert "verify --repair" in refused["message"]
+        assert str(os.getpid()) in refused["message"]
+        assert not here("verify", code=1)["sound"]
+    assert files_of(home.home.lance) == before
 
 
 @pytest.mark.slow
