@@ -12,6 +12,7 @@ from dagster import DagsterInstance
 
 from deita_assets.stores.home import Home
 from deita_assets.stores.lock import file_lock
+from deita_assets.stores.whole_file import write_whole
 
 #: Written once into a new home; people may edit it.
 DAGSTER_YAML = """\
@@ -57,9 +58,7 @@ def open_instance(home: Home) -> DagsterInstance:
     with file_lock(home.root / "dagster.lock", "open the Dagster instance"):
         config = home.dagster / "dagster.yaml"
         if is_new := not config.exists():
-            unfinished = config.with_suffix(".part")  # half a file would switch telemetry on
-            unfinished.write_text(DAGSTER_YAML, encoding="utf-8")
-            unfinished.replace(config)
+            write_whole(config, DAGSTER_YAML)  # half a file would switch telemetry on
         os.environ["DAGSTER_HOME"] = str(home.dagster)
         os.environ["DEITA_HOME"] = str(home.root)
         instance = DagsterInstance.get()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
+
+from deita_assets.stores.whole_file import write_whole
 
 
 def read(path: Path) -> dict[str, str]:
@@ -28,6 +29,4 @@ def add(path: Path, names: Iterable[str], at: dt.datetime) -> None:
     marks = read(path) | dict.fromkeys(names, at.isoformat())
     for left in path.parent.glob(f".{path.name}.*.part"):  # by a kill: under that lock nobody else writes
         left.unlink(missing_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
-    fresh.write_text(json.dumps(marks, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    write_whole(path, json.dumps(marks, indent=1, sort_keys=True) + "\n")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deita_assets.scorers.base import MEASURES, Measure
 from deita_assets.scorers.distilled.head import OrdinalHead
 from deita_assets.scorers.distilled.scorer import TurnEncoder, feature_versions
+from deita_assets.stores.whole_file import write_whole
 from deita_assets.training.card import card
 from deita_assets.training.choose import choose, final_head
 from deita_assets.training.evaluate import Figure, as_rows, held_out_figures, label_figures
@@ -70,15 +71,15 @@ def write_head(folder: Path, measure: Measure, head: OrdinalHead) -> Path:
     """`<measure>.safetensors` in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{measure}.safetensors"
-    path.write_bytes(head.to_bytes())
+    write_whole(path, head.to_bytes())
     return path
 
 
 def write_figures(folder: Path, measure: Measure, figures: Sequence[Figure]) -> Path:
     """`<measure>.evaluation.json` in a folder, and the card of what the folder holds."""
     path = folder / f"{measure}.evaluation.json"
-    path.write_text(json.dumps(as_rows(figures), indent=1) + "\n", encoding="utf-8")
-    (folder / "MODEL_CARD.md").write_text(card(folder), encoding="utf-8")
+    write_whole(path, json.dumps(as_rows(figures), indent=1) + "\n")
+    write_whole(folder / "MODEL_CARD.md", card(folder))
     return path
 
 

@@ -14,21 +14,19 @@ import numpy as np
 from deita_assets.errors import ScorerError
 from deita_assets.scorers.base import Measure
 from deita_assets.scorers.distilled.scorer import feature_versions
+from deita_assets.stores.whole_file import write_whole
 from deita_assets.training.examples import Featured, ladder_of
 from deita_assets.training.graded_set import GradedText, set_sha256, split
 
 
 def write_features(path: Path, learnt: Featured, held: Featured) -> None:
     """Features of both splits, float64, in a safetensors file that names the set they belong to."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {"learnt": learnt.features, "held": held.features},
-        path,
-        # One key: safetensors writes several in another order each time.
-        metadata={"of": _identity([*learnt.texts, *held.texts])},
-    )
+    # One key: safetensors writes several in another order each time.
+    of = {"of": _identity([*learnt.texts, *held.texts])}
+    write_whole(path, save({"learnt": learnt.features, "held": held.features}, metadata=of))
 
 
 def read_features(path: Path, measure: Measure, texts: list[GradedText]) -> tuple[Featured, Featured]:

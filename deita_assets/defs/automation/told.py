@@ -21,6 +21,7 @@ from deita_assets.defs.platform import Platform
 from deita_assets.errors import LockTimeoutError
 from deita_assets.stores.home import Home
 from deita_assets.stores.lock import file_lock
+from deita_assets.stores.whole_file import write_whole
 
 FILE = "alerts_told.json"
 #: Seconds for another tick to write its lines of `alerts.jsonl`.
@@ -89,11 +90,8 @@ def _read(home: Home) -> dict[str, list[str]]:
 
 
 def _write(log: Log, home: Home, told: dict[str, list[str]]) -> None:
-    file = home.root / FILE
-    unfinished = file.with_suffix(".part")
     try:
-        unfinished.write_text(json.dumps(told, sort_keys=True), encoding="utf-8")
-        unfinished.replace(file)
+        write_whole(home.root / FILE, json.dumps(told, sort_keys=True))
         _unwritten.pop(home.root, None)
     except OSError as error:
         _unwritten[home.root] = told
